@@ -1,0 +1,1 @@
+"""signoff keeps the evidence of model promotions and makes Kubernetes obey it."""
