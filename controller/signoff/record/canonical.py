@@ -1,0 +1,122 @@
+"""The bytes: how a value becomes JSON that is signed, and how foreign JSON is read.
+
+1. What we write is JCS (RFC 8785): one byte string for one value.
+2. What we read is strict (RFC 7493, I-JSON): UTF-8, no duplicate keys, no NaN or Infinity, bounded depth and size.
+3. A request holds no null, no float and no integer beyond 2⁵³ − 1: these are the values that two parsers read in two ways,
+   and the request's id is a hash over them.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+import rfc8785
+
+from signoff.record.values import RecordError
+
+Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+
+MAX_DEPTH: Final = 32
+MAX_INTEGER: Final = 2**53 - 1
+
+
+def dumps(value: Json) -> bytes:
+    """Return the JCS bytes of ``value`` (RFC 8785); `RecordError` where it has none."""
+    try:
+        return rfc8785.dumps(value)
+    except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
+        raise RecordError(f"this value has no canonical JSON: {error}") from error
+
+
+def loads(data: bytes, where: str, *, limit: int) -> Json:
+    """Return the value of strict JSON of at most ``limit`` bytes; `RecordError` says what is wrong with it."""
+    if len(data) > limit:
+        raise RecordError(f"{len(data)} bytes are more than the {limit} allowed", where=where, mend="send less")
+    try:
+        text = data.decode("utf-8")
+        value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError as error:
+        raise RecordError(f"not UTF-8 at byte {error.start}", where=where) from None
+    except RecursionError:
+        raise RecordError("nested too deep", where=where) from None
+    except ValueError as error:
+        raise RecordError(f"not strict JSON: {error}", where=where) from None
+    if _depth(value) > MAX_DEPTH:
+        raise RecordError(f"nested deeper than {MAX_DEPTH}", where=where)
+    return value
+
+
+def refuse_ambiguous(value: Json, where: str) -> None:
+    """Raise `RecordError` where ``value`` holds what a request may not: null, a float, a large integer, a broken string."""
+    pending: list[tuple[Json, str, int]] = [(value, where, 0)]
+    while pending:
+        item, path, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise RecordError(f"nested deeper than {MAX_DEPTH}", where=path[:200])
+        if isinstance(item, Mapping):
+            for key, child in item.items():
+                _refuse_scalar(key, f"{path}.{key}")
+                pending.append((child, f"{path}.{key}", depth + 1))
+        elif isinstance(item, Sequence) and not isinstance(item, str):
+            pending.extend((child, f"{path}[{index}]", depth + 1) for index, child in enumerate(item))
+        else:
+            _refuse_scalar(item, path)
+
+
+def _refuse_scalar(item: Json, path: str) -> None:
+    if item is None:
+        raise RecordError("null says nothing", where=path, mend="leave the field out")
+    if isinstance(item, float):
+        raise RecordError(f"{item!r} is a float", where=path, mend='write figures as decimal strings, such as "0.8471"')
+    if isinstance(item, int) and abs(item) > MAX_INTEGER:
+        raise RecordError("this integer is beyond 2^53 - 1", where=path, mend="write it as a string")
+    if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
+        raise RecordError("a lone surrogate is no character", where=path.encode("ascii", "replace").decode())
+
+
+def b64encode(data: bytes) -> str:
+    """Return ``data`` in standard base64 with padding (RFC 4648, section 4)."""
+    return base64.b64encode(data).decode("ascii")
+
+
+def b64decode(text: str, where: str) -> bytes:
+    """Return the bytes of standard base64; `RecordError` unless ``text`` is the one spelling of them (RFC 4648, section 3.5)."""
+    try:
+        data = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise RecordError("not base64", where=where) from None
+    if b64encode(data) != text:
+        raise RecordError("not the one base64 spelling of its bytes", where=where)
+    return data
+
+
+def _unique(pairs: list[tuple[str, Json]]) -> dict[str, Json]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise ValueError(f"the key {key[:80]!r} stands twice")
+            seen.add(key)
+    return result
+
+
+def _no_constant(name: str) -> Json:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _depth(value: Json) -> int:
+    deepest = 0
+    pending: list[tuple[Json, int]] = [(value, 1)]
+    while pending:
+        item, depth = pending.pop()
+        deepest = max(deepest, depth)
+        if isinstance(item, Mapping):
+            pending.extend((child, depth + 1) for child in item.values())
+        elif isinstance(item, list):
+            pending.extend((child, depth + 1) for child in item)
+    return deepest

@@ -1,0 +1,207 @@
+"""The freeze: the request as shown. Its exact bytes are the payload that an approver decides on.
+
+1. The payload is JCS of one closed value; its sha256 is the freeze's digest, and nothing shown can change without changing it.
+2. It holds the whole request, so that the id can be hashed again from the payload alone.
+3. Of each figure it says whose word it is: ``claimed`` (the requester's) or ``check:<digest>`` (a signed check's).
+4. It holds the route: tier, matched rule, what that tier asks for, every policy considered by digest, and the inputs of the derivation.
+5. It names the renditions by digest. They are rendered from the payload without these digests, so the payload can hold them.
+6. It holds no time but that of the submission, as admission witnessed it: freezing twice gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from signoff.record.canonical import Json, dumps, loads
+from signoff.record.request import Dataset, DocumentType, Incumbent, Request
+from signoff.record.values import (
+    Base64,
+    Closed,
+    Decimal,
+    Digest,
+    DigestField,
+    IdField,
+    Label,
+    Line,
+    MediaType,
+    RecordError,
+    TimeField,
+    Version,
+    parse,
+    sha256,
+)
+
+FORMAT: Final = "signoff.dev/freeze/v1"
+MEDIA_TYPE: Final = "application/vnd.signoff.freeze.v1+json"
+MAX_PAYLOAD: Final = 512 * 1024
+
+Tier = Literal["tier-1", "tier-2", "tier-3"]
+Assurance = Literal["api-server", "session", "fresh-login", "passkey"]
+RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+
+
+class Principal(Closed):
+    """A person or a service. Two are the same when issuer and subject are; the name is for readers."""
+
+    issuer: Line
+    subject: Line
+    name: Line
+
+    @property
+    def key(self) -> str:
+        """The 64 hex digits that stand for this principal in the archive: sha256(issuer, 0x00, subject)."""
+        return hashlib.sha256(f"{self.issuer}\x00{self.subject}".encode()).hexdigest()
+
+    def is_same(self, other: Principal) -> bool:
+        """Whether both are one: issuer and subject are equal."""
+        return (self.issuer, self.subject) == (other.issuer, other.subject)
+
+
+class WitnessedSubmission(Closed):
+    """Who submitted the request and when, with the statement in which admission signed it."""
+
+    principal: Principal
+    time: TimeField
+    bundle: Base64
+
+
+class Figure(Closed):
+    """A metric as shown, and whose word it is."""
+
+    name: Line
+    value: Decimal
+    source: Annotated[str, StringConstraints(pattern=r"^(claimed|check:sha256:[0-9a-f]{64})$")]
+
+
+class ComparisonEntry(Closed):
+    """One column of the comparison as shown."""
+
+    name: Line
+    version: Version
+    digest: DigestField
+    metrics: tuple[Figure, ...]
+
+
+class Comparison(Closed):
+    """Candidate, incumbent and challengers as shown."""
+
+    candidate: ComparisonEntry
+    incumbent: ComparisonEntry | None = None
+    challengers: tuple[ComparisonEntry, ...]
+
+
+class Document(Closed):
+    """Bytes in the archive, by media type, size in bytes and digest."""
+
+    mediaType: MediaType
+    size: Annotated[int, Field(ge=0)]
+    digest: DigestField
+
+
+class Explanation(Closed):
+    """The explanation as fetched, and where from."""
+
+    mediaType: DocumentType
+    size: Annotated[int, Field(ge=1)]
+    digest: DigestField
+    origin: Line
+
+
+class LiveIncumbent(Closed):
+    """What the archive held as live for this model, environment and cluster when the desk was frozen."""
+
+    id: IdField
+    event: DigestField
+    version: Version
+    digest: DigestField
+
+
+class RoleRequirement(Closed):
+    """How many distinct people must hold a role, and which groups hold it."""
+
+    name: RoleName
+    count: Annotated[int, Field(ge=1, le=20)]
+    groups: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32)]
+
+
+class Requirement(Closed):
+    """What a tier asks for before the event may be written."""
+
+    quorum: Annotated[int, Field(ge=1, le=20)]
+    roles: Annotated[tuple[RoleRequirement, ...], Field(min_length=1, max_length=8)]
+    fourEyes: bool
+    assurance: Assurance
+
+
+class ConsideredPolicy(Closed):
+    """A published policy that covers this model, and what it says."""
+
+    name: Line
+    statement: DigestField
+    rule: Line
+    tier: Tier
+
+
+class Route(Closed):
+    """Who must decide, and how that was derived. ``policy`` is the strictest of those considered, ``inputs`` what the rules saw."""
+
+    tier: Tier
+    policy: Line
+    rule: Line
+    requirement: Requirement
+    considered: Annotated[tuple[ConsideredPolicy, ...], Field(min_length=1, max_length=32)]
+    inputs: dict[Line, Line]
+
+
+class Shown(Closed):
+    """All that the desk shows: the payload without the digests of its renditions. Rendering is a pure function of it."""
+
+    format: Literal["signoff.dev/freeze/v1"]
+    id: IdField
+    request: Request
+    cluster: Label
+    submissions: Annotated[tuple[WitnessedSubmission, ...], Field(min_length=1, max_length=8)]
+    comparison: Comparison
+    explanation: Explanation
+    datasets: tuple[Dataset, ...]
+    live: LiveIncumbent | None = None
+    route: Route
+    renderer: Line
+
+    @property
+    def incumbent(self) -> Incumbent | None:
+        """The incumbent that the request names."""
+        return self.request.spec.model.incumbent
+
+
+class Freeze(Shown):
+    """The payload: what an approver decides on."""
+
+    renditions: Annotated[tuple[Document, ...], Field(min_length=1, max_length=8)]
+
+    def shown(self) -> Shown:
+        """Return the part that the renditions are rendered from."""
+        return Shown.model_construct(**{name: getattr(self, name) for name in Shown.model_fields})
+
+
+def read_freeze(data: bytes, where: str = "freeze") -> Freeze:
+    """Return the freeze of a payload's exact bytes; `RecordError` where they are none, or not in their one spelling (rule 1)."""
+    value = loads(data, where, limit=MAX_PAYLOAD)
+    if not isinstance(value, Mapping):
+        raise RecordError("a freeze is a JSON object", where=where)
+    if dumps(value) != data:
+        raise RecordError("not in canonical form (JCS, RFC 8785)", where=where)
+    return parse(Freeze, data, where)
+
+
+def freeze_bytes(value: Mapping[str, Json]) -> tuple[bytes, Digest]:
+    """Return the payload's bytes and digest, of the freeze's value; `RecordError` where it is none."""
+    data = dumps(value)
+    if len(data) > MAX_PAYLOAD:
+        raise RecordError(f"{len(data)} bytes are more than {MAX_PAYLOAD}", where="freeze", mend="ask for less in one request")
+    parse(Freeze, data, "freeze")
+    return data, sha256(data)

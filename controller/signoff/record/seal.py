@@ -1,0 +1,121 @@
+"""What admission witnesses, signed by the webhook's key: a seal, a submission, a published policy.
+
+1. A seal is one person's decision on one freeze. It names the freeze, the rendition that was shown, the verdict, what it means, who, by which
+   method, in which roles, when, in which cluster, and what the identity rests on (``consent``).
+2. ``consent.assurance: api-server`` says that who decided rests on the API server's word; the other levels carry a proof, which
+   this version does not know and so does not accept.
+3. A submission binds a request's id to who submitted it and when.
+4. A policy counts only as a statement: its exact text, and who applied it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal
+
+from pydantic import Field, StringConstraints
+
+from signoff.record.bundle import Statement
+from signoff.record.freeze import Assurance, Principal, RoleName
+from signoff.record.values import (
+    Base64,
+    Closed,
+    DigestField,
+    IdField,
+    Label,
+    Line,
+    MediaType,
+    ObjectName,
+    Text,
+    TimeField,
+)
+
+SEAL_TYPE: Final = "https://signoff.dev/seal/v1"
+SUBMISSION_TYPE: Final = "https://signoff.dev/submission/v1"
+POLICY_TYPE: Final = "https://signoff.dev/policy/v1"
+
+Verdict = Literal["Approve", "Reject"]
+Method = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$")]
+
+
+class PromotionName(Closed):
+    """The resource that was decided on."""
+
+    namespace: Label
+    name: ObjectName
+
+
+class Proof(Closed):
+    """Evidence of consent that can be checked without us, such as an ID token: its media type and bytes."""
+
+    mediaType: MediaType
+    content: Base64
+
+
+class Consent(Closed):
+    """What the identity rests on, and the proofs of it."""
+
+    assurance: Assurance
+    proofs: Annotated[tuple[Proof, ...], Field(max_length=8)]
+
+
+class Grant(Closed):
+    """A delegation, by digest, with its statement."""
+
+    digest: DigestField
+    bundle: Base64
+
+
+class Decided(Closed):
+    """The readable part of a seal: it stands in the event as well."""
+
+    principal: Principal
+    verdict: Verdict
+    meaning: Text
+    comment: Text | None = None
+    method: Method
+    roles: Annotated[tuple[RoleName, ...], Field(min_length=1, max_length=8)]
+    groups: Annotated[tuple[Line, ...], Field(max_length=64)]
+    delegation: Annotated[tuple[Grant, ...], Field(max_length=8)]
+    consent: Consent
+    time: TimeField
+
+
+class Witnessed(Closed):
+    """What every predicate of admission's says: the cluster whose API server was believed."""
+
+    cluster: Label
+
+
+class Seal(Witnessed):
+    """The predicate of a seal. Its subjects are ``freeze`` and ``rendition``."""
+
+    id: IdField
+    freeze: DigestField
+    rendition: DigestField
+    promotion: PromotionName
+    decided: Decided
+
+
+class Submission(Witnessed):
+    """The predicate of a submission. Its subject is ``request``, whose digest is the id."""
+
+    id: IdField
+    promotion: PromotionName
+    principal: Principal
+    method: Method
+    time: TimeField
+
+
+class PublishedPolicy(Witnessed):
+    """The predicate of a published policy. Its subject is the policy's name with the sha256 of ``content``, the JCS bytes of its spec."""
+
+    name: ObjectName
+    content: Base64
+    publisher: Principal
+    method: Method
+    time: TimeField
+
+
+SealStatement = Statement[Seal]
+SubmissionStatement = Statement[Submission]
+PolicyStatement = Statement[PublishedPolicy]

@@ -1,0 +1,135 @@
+"""The trust file: who may sign what, for where, and when. Strict JSON, versioned, archived by digest; configuration names the active one.
+
+1. A key has one use. ``seal``: what admission witnesses (seals, submissions, published policies). ``event``: events. ``check``: checks.
+   ``checkpoint``: the log's checkpoints.
+2. A key belongs to one cluster and speaks for the targets that stand beside it: environments and clusters.
+3. A key's validity is judged by the time at which the store took the object, never by the signer's clock. Where that time is unknown and the
+   key has since ended, the answer is "could not tell".
+4. A compromised key speaks only for what was stored before the stated moment.
+5. A policy counts only if one of ``policies.publishers`` applied it; with ``policies.fourEyes`` a second of them must have agreed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from enum import Enum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from signoff.record.canonical import loads
+from signoff.record.keys import key_id
+from signoff.record.values import Closed, Digest, DigestField, Label, Line, RecordError, TimeField, parse, parse_time
+
+FORMAT: Final = "signoff.dev/trust/v1"
+MAX_TRUST: Final = 1024 * 1024
+
+Use = Literal["seal", "event", "check", "checkpoint"]
+
+
+class Answer(Enum):
+    """Whether a key may be believed."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "could not tell"
+
+
+class Targets(Closed):
+    """The places that a key may speak for."""
+
+    environments: Annotated[tuple[Label, ...], Field(min_length=1, max_length=64)]
+    clusters: Annotated[tuple[Label, ...], Field(min_length=1, max_length=256)]
+
+
+class Compromised(Closed):
+    """From when on a key may be in other hands."""
+
+    at: TimeField
+
+
+class Key(Closed):
+    """A public key and what it is trusted for."""
+
+    id: DigestField
+    name: Line
+    use: Use
+    algorithm: Literal["ecdsa-p256-sha256"]
+    publicKey: Annotated[
+        str, StringConstraints(max_length=1024, pattern=r"^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n$")
+    ]
+    cluster: Label
+    targets: Targets
+    validFrom: TimeField
+    validUntil: TimeField | None = None
+    compromised: Compromised | None = None
+
+    @model_validator(mode="after")
+    def _id_is_the_keys(self) -> Self:
+        try:
+            own = key_id(self.publicKey)
+        except RecordError as error:
+            raise ValueError(str(error)) from None
+        if own != self.id:
+            raise ValueError(f"id does not belong to publicKey, whose id is {own}")
+        return self
+
+
+class PublisherIdentity(Closed):
+    """A principal who may publish policies."""
+
+    issuer: Line
+    subject: Line
+
+
+class Policies(Closed):
+    """Who may publish policies, and whether two of them must agree."""
+
+    publishers: Annotated[tuple[PublisherIdentity, ...], Field(min_length=1, max_length=64)]
+    fourEyes: bool
+
+
+class Trust(Closed):
+    """The trust file. ``version`` counts up with every change."""
+
+    format: Literal["signoff.dev/trust/v1"]
+    version: Annotated[int, Field(ge=1, le=1_000_000)]
+    keys: Annotated[tuple[Key, ...], Field(min_length=1, max_length=256)]
+    policies: Policies
+
+    @model_validator(mode="after")
+    def _one_use_each(self) -> Self:
+        ids = [key.id for key in self.keys]
+        if len(set(ids)) != len(ids):
+            raise ValueError("a key stands twice: each has one use, named once")
+        return self
+
+    def key(self, key_id: Digest) -> Key | None:
+        """Return the key with this id, or None."""
+        return next((key for key in self.keys if key.id == key_id), None)
+
+    def is_publisher(self, issuer: str, subject: str) -> bool:
+        """Whether this principal may publish policies."""
+        return any((one.issuer, one.subject) == (issuer, subject) for one in self.policies.publishers)
+
+
+def read_trust(data: bytes, where: str = "trust file") -> Trust:
+    """Return the trust file of its exact bytes; `RecordError` names what is wrong with it."""
+    loads(data, where, limit=MAX_TRUST)
+    return parse(Trust, data, where)
+
+
+def valid_when_stored(key: Key, stored_at: datetime | None) -> Answer:
+    """Whether the key was good when the store took the object; ``stored_at`` is aware, None where unknown (rules 3 and 4)."""
+    ends = [moment.at for moment in (key.compromised,) if moment is not None] + ([key.validUntil] if key.validUntil else [])
+    if stored_at is None:
+        return Answer.UNKNOWN if ends else Answer.YES
+    if stored_at < parse_time(key.validFrom):
+        return Answer.NO
+    return Answer.NO if any(stored_at >= parse_time(end) for end in ends) else Answer.YES
+
+
+def speaks_for(key: Key, environment: str, clusters: Iterable[str]) -> bool:
+    """Whether the key may speak for this environment in all of these clusters (rule 2)."""
+    return environment in key.targets.environments and set(clusters) <= set(key.targets.clusters)

@@ -1,0 +1,135 @@
+"""The words of the record: digests, ids, times, names, and the closed model that all schemas build on.
+
+1. A digest is ``sha256:`` and 64 lower-case hex digits. An id is 64 lower-case hex digits.
+2. A time is RFC 3339 in UTC with whole seconds and a ``Z``: one spelling for one moment.
+3. A figure is a decimal string, never a float: what was shown is what is signed.
+4. Text that people read holds no control or bidirectional characters: what is signed is what is seen.
+5. Every model is closed (an unknown field is an error), frozen and strict (nothing is coerced).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import unicodedata
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, NewType, TypeVar
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, ValidationError
+
+from signoff.errors import SignoffError
+
+Digest = NewType("Digest", str)
+RequestId = NewType("RequestId", str)
+Timestamp = NewType("Timestamp", str)
+
+_HEX64: Final = "[0-9a-f]{64}"
+_DIGEST: Final = re.compile(f"sha256:{_HEX64}")
+_ID: Final = re.compile(_HEX64)
+_TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
+# Bidirectional overrides and isolates can make a line read other than it is stored (Unicode UAX #9).
+_DECEPTIVE: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
+
+
+class RecordError(SignoffError):
+    """Bytes that are no record of ours: which field, what is wrong with it, what to do."""
+
+
+def _readable(text: str) -> str:
+    for character in text:
+        if character in "\n\t":
+            continue
+        if character in _DECEPTIVE or unicodedata.category(character) in {"Cc", "Cs", "Zl", "Zp"}:
+            raise ValueError(f"the character U+{ord(character):04X} is not allowed in text that people read")
+    return text
+
+
+def _moment(text: str) -> str:
+    parse_time(text)
+    return text
+
+
+DigestField = Annotated[Digest, StringConstraints(pattern=f"^sha256:{_HEX64}$")]
+IdField = Annotated[RequestId, StringConstraints(pattern=f"^{_HEX64}$")]
+TimeField = Annotated[Timestamp, StringConstraints(pattern=f"^{_TIMESTAMP.pattern}$"), AfterValidator(_moment)]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
+ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$")]
+ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]{0,198}[a-z0-9])?$")]
+Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")]
+Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]{1,3})?$", max_length=64)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\n\t]*$"), AfterValidator(_readable)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_readable)]
+Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
+MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]{0,100}$")]
+
+
+class Closed(BaseModel):
+    """A value of the record: frozen, strict, and an unknown field is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def sha256(data: bytes) -> Digest:
+    """Return the digest of ``data`` as ``sha256:<hex>`` (FIPS 180-4)."""
+    return Digest("sha256:" + hashlib.sha256(data).hexdigest())
+
+
+def hex_of(digest: Digest) -> str:
+    """Return the 64 hex digits of a digest, as in-toto writes them (``{"sha256": "<hex>"}``)."""
+    return digest.removeprefix("sha256:")
+
+
+def parse_digest(text: str, where: str = "") -> Digest:
+    """Return ``text`` as a digest, or raise `RecordError` with what a digest looks like."""
+    if not _DIGEST.fullmatch(text):
+        raise RecordError(f"{text[:80]!r} is not a digest", where=where, mend="write sha256: and 64 lower-case hex digits")
+    return Digest(text)
+
+
+def parse_id(text: str, where: str = "") -> RequestId:
+    """Return ``text`` as a request's id, or raise `RecordError`."""
+    if not _ID.fullmatch(text):
+        raise RecordError(f"{text[:80]!r} is not a request's id", where=where, mend="an id is 64 lower-case hex digits")
+    return RequestId(text)
+
+
+def parse_time(text: str) -> datetime:
+    """Return the moment that ``text`` names, aware and in UTC; ValueError where it names none (RFC 3339, section 5.6)."""
+    if not _TIMESTAMP.fullmatch(text):
+        raise ValueError("a time is written 2026-01-31T12:00:00Z, in UTC and whole seconds")
+    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+
+
+def format_time(moment: datetime) -> Timestamp:
+    """Return the one spelling of ``moment``, cut to whole seconds; it must be aware."""
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone names no time")
+    return Timestamp(moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+
+
+def parse(model: type[Model], data: bytes, where: str, *, unknown_fields: Literal["forbid", "ignore"] = "forbid") -> Model:
+    """Return ``data``, JSON, as a ``model``; raise `RecordError` with the path of the first field that is wrong."""
+    try:
+        return model.model_validate_json(data, extra=unknown_fields)
+    except ValidationError as error:
+        raise _explained(error, where) from None
+
+
+def _explained(error: ValidationError, where: str) -> RecordError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    path = where
+    for step in first["loc"]:
+        path += f"[{step}]" if isinstance(step, int) else f".{step}"
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    what = {
+        "extra_forbidden": "this field is unknown",
+        "missing": "this field is missing",
+    }.get(first["type"], first["msg"].removeprefix("Value error, "))
+    mend = {
+        "extra_forbidden": "remove it: the schema is closed, and what is not decision state does not go in",
+        "missing": "fill it in",
+    }.get(first["type"], "correct it")
+    return RecordError(what + more, where=path.lstrip("."), mend=mend)
