@@ -1,0 +1,1 @@
+"""Who decides: principals, whether they may, and the seals that admission makes of it."""

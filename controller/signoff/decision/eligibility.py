@@ -1,0 +1,51 @@
+"""Whether somebody may decide on a freeze.
+
+1. Only a person decides on tiers 1 and 2; a service account, the operator's and the webhook's among them, never does.
+2. Nobody who asked decides: no submitter of the freeze, not who submitted the resource as it stands now, and not the author that it names.
+3. Who decides holds at least one role of the frozen route, by a group that the API server says they are in.
+4. Kubernetes must allow them the verb ``approve`` on ``materialitytiers`` of that name (asked at the edge, by SubjectAccessReview).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from signoff.decision.principals import Resolved
+from signoff.errors import SignoffError
+from signoff.policy.quorum import asked
+from signoff.record.freeze import Freeze, Principal
+
+
+class NotAllowed(SignoffError):
+    """This person may not decide on this freeze."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """In which roles somebody decides, and by which groups."""
+
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
+
+
+def standing(freeze: Freeze, who: Resolved, also_asked: Iterable[Principal]) -> Standing:
+    """Return the roles in which ``who`` may decide; `NotAllowed` says why they may not (rules 1 to 3)."""
+    name = f"{who.principal.name} ({who.principal.issuer})"
+    if who.kind != "person":
+        raise NotAllowed(f"{name} is a service, and {freeze.route.tier} is decided by people", mend="a person must approve")
+    part = asked(freeze, who.principal)
+    if part is None and any(one.is_same(who.principal) for one in also_asked):
+        part = "submitted the resource"
+    if part is not None and freeze.route.requirement.fourEyes:
+        raise NotAllowed(f"{name} {part}, and whoever asks cannot approve", mend="another approver must decide")
+    groups = set(who.groups)
+    roles = [role for role in freeze.route.requirement.roles if groups & set(role.groups)]
+    if not roles:
+        wanted = ", ".join(f"{role.name} ({', '.join(role.groups)})" for role in freeze.route.requirement.roles)
+        raise NotAllowed(
+            f"{name} holds none of the roles that policy {freeze.route.policy} asks for in {freeze.route.tier}",
+            mend=f"somebody must decide who is in: {wanted}",
+        )
+    matched = sorted({group for role in roles for group in role.groups if group in groups})
+    return Standing(tuple(role.name for role in roles), tuple(matched))

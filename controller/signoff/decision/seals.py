@@ -1,0 +1,162 @@
+"""What admission signs: seals, submissions and published policies, and how each is read again.
+
+1. A statement names what it is about as its subject, so that it cannot be moved to another freeze, request or policy.
+2. It is read under the trust file: signature, a key for use ``seal``, the key's own cluster, a target that the key may speak for, and
+   valid when the store took it. Where that time is unknown and the key has ended: could not tell.
+3. A published policy counts only if its publisher stands in the trust file (and not at all where four eyes are asked for and only one pair
+   is shown: countersigned policies are not in this version).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from signoff.errors import SignoffError
+from signoff.policy.routing import MAX_POLICY, PolicySpec, Published, read_policy
+from signoff.record.bundle import Bundle, Signer, Statement, Subject, pae, read_bundle, read_statement, sign_bundle, statement_bytes
+from signoff.record.canonical import b64decode, dumps, loads
+from signoff.record.keys import verifies
+from signoff.record.promotion import SealedDecision, as_json
+from signoff.record.request import Target
+from signoff.record.seal import (
+    POLICY_TYPE,
+    SEAL_TYPE,
+    SUBMISSION_TYPE,
+    PolicyStatement,
+    PublishedPolicy,
+    Seal,
+    SealStatement,
+    Submission,
+    SubmissionStatement,
+    Witnessed,
+)
+from signoff.record.trust import Answer, Key, Trust, Use, speaks_for, valid_when_stored
+from signoff.record.values import Digest, RecordError, RequestId, sha256
+
+
+class NotBelieved(SignoffError):
+    """A statement that does not count, and why."""
+
+
+class CouldNotTell(SignoffError):
+    """Whether a statement counts cannot be told from what was given."""
+
+
+@dataclass(frozen=True)
+class Filed:
+    """A bundle as it lay in the archive, and when the store took it (None where unknown)."""
+
+    bundle: bytes
+    stored_at: datetime | None
+
+
+def seal_bundle(seal: Seal, signer: Signer) -> bytes:
+    """Return the bundle of a seal, signed."""
+    subjects = (Subject.of("freeze", seal.freeze), Subject.of("rendition", seal.rendition))
+    return sign_bundle(statement_bytes(SEAL_TYPE, subjects, as_json(seal)), signer)
+
+
+def submission_bundle(submission: Submission, signer: Signer) -> bytes:
+    """Return the bundle of a submission, signed."""
+    return sign_bundle(statement_bytes(SUBMISSION_TYPE, (_request_subject(submission.id),), as_json(submission)), signer)
+
+
+def policy_bundle(policy: PublishedPolicy, content: bytes, signer: Signer) -> bytes:
+    """Return the bundle of a published policy, signed; ``content`` are the JCS bytes of its spec."""
+    return sign_bundle(statement_bytes(POLICY_TYPE, (Subject.of(policy.name, sha256(content)),), as_json(policy)), signer)
+
+
+def read_seal(filed: Filed, trust: Trust, target: Target, where: str = "seal") -> SealedDecision:
+    """Return a seal that counts; `NotBelieved` or `CouldNotTell` says why not (rules 1 and 2)."""
+    seal = _witnessed(filed, SealStatement, SEAL_TYPE, trust, target, where)
+    expected = (Subject.of("freeze", seal.predicate.freeze), Subject.of("rendition", seal.predicate.rendition))
+    _require_subjects(seal, expected, where)
+    return SealedDecision(seal.predicate, filed.bundle)
+
+
+def read_submission(filed: Filed, trust: Trust, target: Target, where: str = "submission") -> Submission:
+    """Return a submission that counts; `NotBelieved` or `CouldNotTell` says why not."""
+    statement = _witnessed(filed, SubmissionStatement, SUBMISSION_TYPE, trust, target, where)
+    _require_subjects(statement, (_request_subject(statement.predicate.id),), where)
+    return statement.predicate
+
+
+def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, where: str = "policy") -> Published:
+    """Return a policy that counts, by the digest of its statement; `NotBelieved` or `CouldNotTell` says why not (rule 3)."""
+    statement = _witnessed(filed, PolicyStatement, POLICY_TYPE, trust, target, where)
+    policy = statement.predicate
+    content = b64decode(policy.content, f"{where}.content")
+    _require_subjects(statement, (Subject.of(policy.name, sha256(content)),), where)
+    if read_bundle(filed.bundle, where).digest != digest:
+        raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
+    if not trust.is_publisher(policy.publisher.issuer, policy.publisher.subject):
+        raise NotBelieved(
+            f"{policy.publisher.subject} ({policy.publisher.issuer}) is no policy publisher in the trust file",
+            where=where,
+            mend="have a policy publisher apply the policy",
+        )
+    if trust.policies.fourEyes:
+        raise NotBelieved("the trust file asks for a second publisher's agreement, which this version cannot record", where=where)
+    return Published(policy.name, _policy_spec(content, where), digest)
+
+
+def _policy_spec(content: bytes, where: str) -> PolicySpec:
+    value = loads(content, where, limit=MAX_POLICY)
+    if dumps(value) != content:
+        raise RecordError("the policy's text is not in canonical form", where=where)
+    return read_policy(value, where)
+
+
+Predicate = TypeVar("Predicate", bound=Witnessed)
+
+
+def _witnessed(
+    filed: Filed, model: type[Statement[Predicate]], predicate_type: str, trust: Trust, target: Target, where: str
+) -> Statement[Predicate]:
+    bundle = read_bundle(filed.bundle, where)
+    key = signed_by(bundle, trust, where)
+    statement = read_statement(model, bundle.payload, predicate_type, where)
+    require_key(key, "seal", statement.predicate.cluster, target, filed.stored_at, where)
+    return statement
+
+
+def signed_by(bundle: Bundle, trust: Trust, where: str) -> Key:
+    """Return the trusted key under which the bundle's one signature verifies; `NotBelieved` where there is none."""
+    key = trust.key(bundle.key_id)
+    if key is None:
+        raise NotBelieved(f"signed under the key {bundle.key_id}, which the trust file does not name", where=where)
+    if not verifies(key.publicKey, bundle.signature, pae(bundle.payload)):
+        raise NotBelieved(f"the signature does not verify under the key {key.name}", where=where, mend="the bytes were altered")
+    return key
+
+
+def require_key(key: Key, use: Use, cluster: str, target: Target, stored_at: datetime | None, where: str) -> None:
+    """Raise unless the key is for this use, of this cluster, may speak for this target, and was good when stored."""
+    if key.use != use:
+        raise NotBelieved(f"the key {key.name} is for {key.use}, not for {use}", where=where)
+    if key.cluster != cluster:
+        raise NotBelieved(f"the key {key.name} is of cluster {key.cluster}, but the statement says {cluster}", where=where)
+    if not speaks_for(key, target.environment, target.clusters):
+        place = f"{target.environment} in {', '.join(target.clusters)}"
+        raise NotBelieved(f"the key {key.name} of cluster {key.cluster} may not speak for {place}", where=where)
+    answer = valid_when_stored(key, stored_at)
+    if answer is Answer.NO:
+        raise NotBelieved(f"the key {key.name} was not valid when this was stored", where=where)
+    if answer is Answer.UNKNOWN:
+        raise CouldNotTell(
+            f"the key {key.name} has ended, and when this was stored is not known",
+            where=where,
+            mend="verify it in the archive, which says when it stored it",
+        )
+
+
+def _request_subject(request: RequestId) -> Subject:
+    return Subject.of("request", Digest(f"sha256:{request}"))
+
+
+def _require_subjects(statement: Statement[Predicate], expected: Sequence[Subject], where: str) -> None:
+    if statement.subject != tuple(expected):
+        raise NotBelieved("its subjects are not what it speaks of", where=f"{where}.subject")

@@ -1,0 +1,93 @@
+"""Whether those who decided are enough.
+
+1. People are counted, not rows: two seals of one principal (issuer and subject) are one vote.
+2. With four eyes, nobody who asked counts: no submitter, and not the author whom the manifest names. The author is a claim of text, so it
+   excludes whoever bears it as subject or as name, in whatever case.
+3. Each role must be filled by as many distinct people as it asks for, and one person fills one place: the assignment is a matching,
+   so that the order of the votes does not matter.
+4. The quorum counts everybody who holds at least one of the roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from signoff.record.freeze import Freeze, Principal, Requirement
+
+
+@dataclass(frozen=True)
+class Vote:
+    """An approval: who, and the roles that they held when they decided."""
+
+    principal: Principal
+    roles: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Quorum:
+    """How far the votes go: ``missing`` is empty when they suffice, and says in words what is awaited when not."""
+
+    counted: tuple[Principal, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def reached(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.missing
+
+
+def asked(freeze: Freeze, principal: Principal) -> str | None:
+    """Return in words how this principal took part in asking, or None (rule 2)."""
+    if any(one.principal.is_same(principal) for one in freeze.submissions):
+        return "submitted the request"
+    author = freeze.request.spec.author.strip().casefold()
+    if author in {principal.subject.strip().casefold(), principal.name.strip().casefold()}:
+        return "is the author whom the request names"
+    return None
+
+
+def tally(freeze: Freeze, votes: Iterable[Vote]) -> Quorum:
+    """Return whether the approvals satisfy what the frozen route asks for."""
+    requirement = freeze.route.requirement
+    known = {role.name for role in requirement.roles}
+    people: dict[tuple[str, str], Vote] = {}
+    for vote in votes:
+        if requirement.fourEyes and asked(freeze, vote.principal):
+            continue
+        held = tuple(role for role in vote.roles if role in known)
+        identity = (vote.principal.issuer, vote.principal.subject)
+        if held and identity not in people:
+            people[identity] = Vote(vote.principal, held)
+    counted = [people[identity] for identity in sorted(people)]
+    return Quorum(counted=tuple(vote.principal for vote in counted), missing=tuple(_missing(requirement, counted)))
+
+
+def _missing(requirement: Requirement, votes: Sequence[Vote]) -> Iterable[str]:
+    places = [role.name for role in requirement.roles for _ in range(role.count)]
+    filled = _matching(places, votes)
+    for role in requirement.roles:
+        short = sum(1 for index, place in enumerate(places) if place == role.name and index not in filled)
+        if short:
+            yield f"{short} more in role {role.name} ({', '.join(role.groups)})"
+    if len(votes) < requirement.quorum and len(filled) == len(places):
+        yield f"{requirement.quorum - len(votes)} more of {requirement.quorum}"
+
+
+def _matching(places: Sequence[str], votes: Sequence[Vote]) -> dict[int, int]:
+    """Return place → vote of a maximum matching (augmenting paths, Kuhn 1955)."""
+    taken: dict[int, int] = {}
+
+    def place(vote: int, seen: set[int]) -> bool:
+        for index, role in enumerate(places):
+            if role not in votes[vote].roles or index in seen:
+                continue
+            seen.add(index)
+            if index not in taken or place(taken[index], seen):
+                taken[index] = vote
+                return True
+        return False
+
+    for vote in range(len(votes)):
+        place(vote, set())
+    return taken
