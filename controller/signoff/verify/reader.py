@@ -1,0 +1,150 @@
+"""Reading the archive through the verifier: nothing is believed because of where it lies.
+
+1. An outcome is read under its id and verified with the policies that it names, each read by digest.
+2. A pointer says where to look and nothing more; one without an event promotes nothing.
+3. The incumbent is the promotion of a model for this environment and cluster that the store took last. An event in that history that
+   does not verify makes the answer unknown: the archive was altered.
+4. What is looked through is bounded; beyond the bound the answer is "could not tell".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from threading import Lock
+from typing import Final
+
+from signoff.archive import layout
+from signoff.archive.store import Damaged, Missing, Store
+from signoff.decision.seals import CouldNotTell, Filed
+from signoff.errors import SignoffError
+from signoff.record.bundle import MAX_BUNDLE
+from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freeze
+from signoff.record.trust import Trust
+from signoff.record.values import Digest, RequestId, sha256
+from signoff.verify.case import Outcome
+from signoff.verify.verifier import Admission, Failed, Verified, admission, policies_named, verify
+
+MAX_POINTERS: Final = 200
+MAX_HISTORY: Final = 10_000
+_KEPT_POLICIES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Found:
+    """What the archive holds of a digest: events that are believed, and in words what is not believed and why."""
+
+    admissions: tuple[Admission, ...]
+    refused: tuple[str, ...]
+
+
+class Reader:
+    """Reads outcomes from a store and verifies them under a trust file. Safe to use from many threads."""
+
+    def __init__(self, store: Store, trust: Trust) -> None:
+        self.store = store
+        self.trust = trust
+        self._policies: dict[Digest, Filed] = {}
+        self._lock = Lock()
+
+    def outcome(self, request: RequestId) -> Verified:
+        """Return the verified outcome of a request; `Missing` where there is none, `Failed` and `CouldNotTell` as `verify`."""
+        stored = self.store.read(layout.event(request), limit=MAX_BUNDLE)
+        filed = Filed(stored.data, stored.stored_at)
+        return verify(Outcome(filed, request), self.trust, self.policies_of(filed))
+
+    def policies_of(self, filed: Filed) -> dict[Digest, Filed]:
+        """Return the statements of the policies that an unverified outcome names, as far as the archive holds them."""
+        try:
+            named = policies_named(filed.bundle)
+        except SignoffError:
+            return {}  # the verifier says what is wrong with the bundle
+        found: dict[Digest, Filed] = {}
+        for digest in named[:MAX_POINTERS]:
+            try:
+                found[digest] = self.policy(digest)
+            except Missing:
+                continue  # the verifier says which is not at hand
+        return found
+
+    def policy(self, digest: Digest) -> Filed:
+        """Return the statement that published a policy, by its digest. It is content-addressed and so may be kept."""
+        with self._lock:
+            kept = self._policies.get(digest)
+        if kept is not None:
+            return kept
+        stored = self.store.read(layout.statement("policy", digest), limit=MAX_BUNDLE)
+        filed = Filed(stored.data, stored.stored_at)
+        with self._lock:
+            if len(self._policies) >= _KEPT_POLICIES:
+                self._policies.clear()
+            self._policies[digest] = filed
+        return filed
+
+    def freeze(self, request: RequestId, digest: Digest) -> tuple[Freeze, bytes]:
+        """Return a freeze and its exact bytes, of its request's id and digest; `Damaged` where the bytes are others."""
+        stored = self.store.read(layout.freeze(request, digest), limit=MAX_PAYLOAD)
+        if sha256(stored.data) != digest:
+            raise Damaged("the bytes are not those of the freeze", stored.key, "the archive was altered: call whoever guards it")
+        return read_freeze(stored.data, stored.key), stored.data
+
+    def is_corrected(self, event: Digest) -> bool:
+        """Whether the archive holds any correction of this event."""
+        return next(self.store.list(layout.corrections_prefix(event), limit=1), None) is not None
+
+    def find(self, digest: Digest, environment: str) -> Found:
+        """Return what the archive holds of an image or artefact in an environment (rules 2 and 4)."""
+        admissions: list[Admission] = []
+        refused: list[str] = []
+        for request in self._pointed(layout.subject_prefix(digest, environment), MAX_POINTERS):
+            try:
+                verified = self.outcome(request)
+                admissions.append(admission(verified, corrected=self.is_corrected(verified.digest)))
+            except Missing:
+                refused.append(f"the archive points to the request {request[:12]}…, which has no event")
+            except (Failed, Damaged) as error:
+                refused.append(f"the event {request[:12]}… is not believed: {error}")
+        return Found(tuple(admissions), tuple(refused))
+
+    def incumbent(self, model: str, environment: str, cluster: str) -> LiveIncumbent | None:
+        """Return what is live for a model in an environment and cluster, or None where the archive knows no promotion of it (rule 3)."""
+        latest: Verified | None = None
+        for request in self._pointed(layout.models_prefix(model, environment), MAX_HISTORY):
+            try:
+                verified = self.outcome(request)
+            except Missing:
+                continue
+            if verified.promotes and cluster in verified.freeze.request.spec.target.clusters and _later(verified, latest):
+                latest = verified
+        if latest is None:
+            return None
+        promoted = latest.freeze.request.spec.model
+        return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
+
+    def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
+        """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""
+        for request in self._pointed(layout.repository_prefix(repository, environment), MAX_POINTERS):
+            try:
+                verified = self.outcome(request)
+            except (Missing, Failed):
+                continue
+            model = verified.freeze.request.spec.model
+            if verified.promotes and model.version == version and model.repository == repository:
+                return model.image
+        return None
+
+    def history(self, model: str, environment: str) -> Iterator[RequestId]:
+        """Return the ids of the requests that the archive knows of a model in an environment."""
+        return self._pointed(layout.models_prefix(model, environment), MAX_HISTORY)
+
+    def _pointed(self, prefix: str, limit: int) -> Iterator[RequestId]:
+        for count, key in enumerate(self.store.list(prefix, limit=limit + 1)):
+            if count == limit:
+                raise CouldNotTell(f"more than {limit} pointers", where=prefix, mend="nothing of this is trusted until they are fewer")
+            yield RequestId(layout.pointed_id(key))
+
+
+def _later(verified: Verified, than: Verified | None) -> bool:
+    if than is None or verified.stored_at is None or than.stored_at is None:
+        return than is None
+    return (verified.stored_at, verified.id) > (than.stored_at, than.id)

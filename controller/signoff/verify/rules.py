@@ -1,0 +1,180 @@
+"""The rules of a single outcome, in the order in which `verifier` lists them. Each raises with what is wrong, or says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signoff.decision.seals import Filed, NotBelieved, read_seal, read_submission, require_key, signed_by
+from signoff.policy.quorum import Vote, tally
+from signoff.record.bundle import open_bundle, read_bundle
+from signoff.record.canonical import Json, b64decode, loads
+from signoff.record.freeze import read_freeze
+from signoff.record.promotion import (
+    PROMOTION_TYPE,
+    REJECTION_TYPE,
+    PromotionStatement,
+    explanation_artefact,
+    model_version,
+    sort_key,
+    subjects,
+)
+from signoff.record.request import request_id
+from signoff.record.seal import SealStatement
+from signoff.record.values import parse, sha256
+from signoff.verify.case import Case
+
+_REQUEST = "event.predicate.approvalRequest"
+
+
+def form(case: Case) -> None:
+    """Rule 1."""
+    read_bundle(case.outcome.filed.bundle, "event")
+
+
+def signature(case: Case) -> None:
+    """Rule 2."""
+    signed_by(case.bundle, case.trust, "event")
+
+
+def key(case: Case) -> None:
+    """Rule 3."""
+    named = case.trust.key(case.bundle.key_id)
+    if named is None:
+        raise NotBelieved("signed under a key that the trust file does not name", where="event")
+    require_key(named, "event", case.freeze.cluster, case.target, case.outcome.filed.stored_at, "event")
+
+
+def predicate_type(case: Case) -> None:
+    """Rule 4."""
+    if case.statement.predicateType not in {PROMOTION_TYPE, REJECTION_TYPE}:
+        raise NotBelieved(f"a {case.statement.predicateType[:200]} is no outcome of a promotion", where="event.predicateType")
+
+
+def schema(case: Case) -> None:
+    """Rule 5."""
+    parse(PromotionStatement, case.bundle.payload, "event")
+    read_freeze(case.payload, f"{_REQUEST}.content")
+
+
+def payload(case: Case) -> None:
+    """Rule 6."""
+    if sha256(case.payload) != case.statement.predicate.approvalRequest.digest:
+        raise NotBelieved("the payload does not hash to the digest beside it", where=_REQUEST)
+    if case.statement.subject != subjects(case.freeze, case.payload):
+        raise NotBelieved("the subjects are not those of the payload", where="event.subject")
+
+
+def projections(case: Case) -> None:
+    """Rule 7."""
+    told = case.statement.predicate
+    pairs = {
+        "modelVersion": (told.modelVersion, model_version(case.freeze)),
+        "challengerComparison": (told.challengerComparison, case.freeze.comparison),
+        "explanationArtefact": (told.explanationArtefact, explanation_artefact(case.freeze)),
+        "datasetReference": (told.datasetReference, case.freeze.datasets),
+    }
+    for field, (said, decided_on) in pairs.items():
+        if said != decided_on:
+            raise NotBelieved("says other than the payload that was decided on", where=f"event.predicate.{field}")
+    for index, entry in enumerate(told.approver):
+        where = f"event.predicate.approver[{index}]"
+        sealed = parse(SealStatement, open_bundle(b64decode(entry.seal, where), where).payload, where, unknown_fields="ignore")
+        if entry.decided != sealed.predicate.decided:
+            raise NotBelieved("says other than its seal", where=where)
+    keys = [sort_key(entry.decided) for entry in told.approver]
+    if keys != sorted(keys):
+        raise NotBelieved("the seals are not in their order", where="event.predicate.approver")
+
+
+def identity(case: Case) -> None:
+    """Rule 8."""
+    value = loads(case.payload, f"{_REQUEST}.content", limit=len(case.payload))
+    request = value.get("request") if isinstance(value, Mapping) else None
+    if not isinstance(request, Mapping):
+        raise NotBelieved("holds no request", where=f"{_REQUEST}.content")
+    hashed = request_id(_five(request))
+    if not hashed == case.freeze.id == case.statement.predicate.approvalRequest.id:
+        raise NotBelieved(f"the request hashes to the id {hashed}, which the event does not bear", where=f"{_REQUEST}.id")
+    if case.outcome.slot is not None and case.outcome.slot != hashed:
+        raise NotBelieved(f"lies under the id {case.outcome.slot}, but is the outcome of {hashed}", where="event")
+
+
+def submission(case: Case) -> None:
+    """Rule 9."""
+    for index, witnessed in enumerate(case.freeze.submissions):
+        where = f"{_REQUEST}.content.submissions[{index}]"
+        filed = _filed(case, witnessed.bundle, where)
+        statement = read_submission(filed, case.trust, case.target, where)
+        if statement.id != case.freeze.id:
+            raise NotBelieved("is the submission of another request", where=where)
+        if (statement.principal, statement.time) != (witnessed.principal, witnessed.time):
+            raise NotBelieved("says other than what admission signed", where=where)
+
+
+def seals(case: Case) -> None:
+    """Rule 10."""
+    verdict = "Approve" if case.statement.predicateType == PROMOTION_TYPE else "Reject"
+    shown = {rendition.digest for rendition in case.freeze.renditions}
+    for index, filed in enumerate(case.seals):
+        where = f"event.predicate.approver[{index}].seal"
+        seal = read_seal(filed, case.trust, case.target, where).seal
+        if (seal.id, seal.freeze) != (case.freeze.id, sha256(case.payload)):
+            raise NotBelieved("is a decision on another freeze", where=where)
+        if seal.rendition not in shown:
+            raise NotBelieved("rests on a rendition that is not of this freeze", where=where)
+        if seal.decided.verdict != verdict:
+            raise NotBelieved(f"says {seal.decided.verdict}, not {verdict}", where=where)
+        if seal.decided.consent.assurance != case.freeze.route.requirement.assurance or seal.decided.consent.proofs:
+            raise NotBelieved("carries a consent other than the route asks for", where=where)
+        if seal.decided.delegation:
+            raise NotBelieved("rests on a delegation, which this version cannot judge", where=where)
+
+
+def policies(case: Case) -> None:
+    """Rule 11."""
+    for considered in case.freeze.route.considered:
+        published = case.published(considered.statement)
+        if published.name != considered.name:
+            raise NotBelieved(f"{considered.statement} is the policy {published.name}, not {considered.name}", where="event.route")
+
+
+def route(case: Case) -> None:
+    """Rule 12."""
+    frozen = case.freeze.route
+    chosen = [one for one in frozen.considered if one.name == frozen.policy]
+    if len(chosen) != 1 or (chosen[0].rule, chosen[0].tier) != (frozen.rule, frozen.tier):
+        raise NotBelieved("the route's policy, rule and tier are not those of a policy considered", where="event.route")
+    if min(one.tier for one in frozen.considered) != frozen.tier:
+        raise NotBelieved("a stricter policy was considered than the one that was followed", where="event.route")
+    for considered in frozen.considered:
+        policy = case.published(considered.statement).spec
+        rules = {rule.name: rule.tier for rule in policy.rules}
+        if rules.get(considered.rule) != considered.tier:
+            raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
+        if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
+            raise NotBelieved(f"the policy {frozen.policy} asks for something else in {frozen.tier}", where="event.route.requirement")
+
+
+def quorum(case: Case) -> None:
+    """Rule 13."""
+    told = case.statement.predicate.approver
+    people = {sort_key(entry.decided) for entry in told}
+    if len(people) != len(told):
+        raise NotBelieved("one person's decision stands twice", where="event.predicate.approver")
+    groups = {role.name: set(role.groups) for role in case.freeze.route.requirement.roles}
+    for entry in told:
+        if any(not groups.get(role, set()) & set(entry.decided.groups) for role in entry.decided.roles):
+            raise NotBelieved(f"{entry.decided.principal.name} bears a role without its group", where="event.predicate.approver")
+    result = tally(case.freeze, [Vote(entry.decided.principal, entry.decided.roles) for entry in told])
+    if len(result.counted) != len(told):
+        raise NotBelieved("holds the decision of somebody who asked for it, or who holds no role", where="event.predicate.approver")
+    if case.statement.predicateType == PROMOTION_TYPE and not result.reached:
+        raise NotBelieved(f"too few decided: {', '.join(result.missing)}", where="event.predicate.approver")
+
+
+def _five(request: Mapping[str, Json]) -> dict[str, Json]:
+    return {name: request.get(name) for name in ("group", "kind", "namespace", "name", "spec")}
+
+
+def _filed(case: Case, bundle: str, where: str) -> Filed:
+    return Filed(b64decode(bundle, where), case.outcome.filed.stored_at)
