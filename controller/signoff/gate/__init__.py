@@ -1,0 +1,1 @@
+"""The gate: which images a workload names (`reference`, `workloads`), what the archive holds of them (`memory`), and the verdict."""

@@ -1,0 +1,261 @@
+"""The gate's verdict on one object.
+
+1. Every image of the object is asked about; on UPDATE those that the old object did not have (`workloads.added`).
+2. In a template an unresolved image (white space, ``auto``) is left to the Pod check; on a Pod it is refused.
+3. A reference that cannot be parsed, or that leaves the registry out, is refused.
+4. A repository that cluster configuration exempts passes while the exemption has not run out.
+5. A reference without a digest is refused; where the archive knows the version, the denial names the digest to pin.
+6. The digest must be admitted by a believed event for this environment, cluster and namespace, now.
+7. Where an event names artefacts apart from its image, image and artefacts come from that one event: an image volume runs beside an image
+   whose event names it, or was promoted as an image itself beside images whose events name no artefacts of their own.
+8. What could not be told is refused, and the verdict says that it could not be told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Final
+
+from signoff.gate.reference import BadReference, Reference, covers, is_unresolved, parse_reference
+from signoff.gate.workloads import ImageUse, WorkloadReferences
+from signoff.record.values import Closed, Digest, Line, Text
+from signoff.verify.reader import Found
+from signoff.verify.verifier import Admission, Failed, Place, Question, admits
+
+
+class Exemption(Closed):
+    """A repository (or ``host/path/*``, ``host/path/**``) whose images are no models: why, and until which day (UTC, exclusive)."""
+
+    repository: Line
+    reason: Text
+    until: date
+
+    def holds(self, repository: str, today: date) -> bool:
+        """Whether this exemption covers the repository today."""
+        return today < self.until and covers(self.repository, repository)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """What the archive holds could not be told, and why."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Why one image is refused. ``unsure`` says that it could not be told."""
+
+    path: str
+    reference: str
+    why: str
+    mend: str
+    unsure: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reference}: {self.why}; {self.mend}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The findings (none: admitted), and the events that admit, by digest, for the audit log."""
+
+    findings: tuple[Finding, ...]
+    events: tuple[Digest, ...]
+
+    @property
+    def admitted(self) -> bool:
+        """Whether nothing is refused."""
+        return not self.findings
+
+    @property
+    def unsure(self) -> bool:
+        """Whether something could not be told, and nothing is known to be refused."""
+        return bool(self.findings) and all(finding.unsure for finding in self.findings)
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """Where and when a verdict is asked for, and what is exempt."""
+
+    place: Place
+    now: datetime
+    exemptions: Sequence[Exemption]
+
+
+@dataclass(frozen=True)
+class Archived:
+    """What the archive says: of each digest, and the image to pin for a (repository, tag)."""
+
+    found: Mapping[Digest, Found | Unknown]
+    pins: Mapping[tuple[str, str], str]
+
+
+_TRY_AGAIN: Final = "try again when the archive answers, or ask whoever runs signoff"
+
+
+def digests_asked(all_uses: WorkloadReferences, around: Circumstances) -> frozenset[Digest]:
+    """Return the digests that must be looked up before `judge` can tell."""
+    parsed = (_parsed(use) for use in all_uses.uses)
+    return frozenset(Digest(one.digest) for one in parsed if one is not None and one.digest is not None and not _exempt(one, around))
+
+
+def tags_asked(asked: Sequence[ImageUse]) -> frozenset[tuple[str, str]]:
+    """Return the (repository, tag) of references without a digest: a lookup may name what to pin."""
+    parsed = (_parsed(use) for use in asked)
+    return frozenset((one.repository, one.tag) for one in parsed if one is not None and one.digest is None and one.tag is not None)
+
+
+def judge(all_uses: WorkloadReferences, asked: Sequence[ImageUse], archived: Archived, around: Circumstances) -> Verdict:
+    """Return the verdict on an object that names ``all_uses``, of which ``asked`` are new; ``archived`` answers `digests_asked`."""
+    events: dict[Digest, tuple[Admission, ...]] = {}
+    findings: list[Finding] = []
+    for use in asked:
+        finding = _judge_one(use, archived, around, events, is_pod=all_uses.is_pod)
+        if finding is not None:
+            findings.append(finding)
+    if not findings:
+        findings += _mixed(all_uses, asked, archived, around, events)
+    used = {event.event for admitting in events.values() for event in admitting[:1]}
+    return Verdict(tuple(findings), tuple(sorted(used)))
+
+
+def _judge_one(
+    use: ImageUse, archived: Archived, around: Circumstances, events: dict[Digest, tuple[Admission, ...]], *, is_pod: bool
+) -> Finding | None:
+    if is_unresolved(use.text) or not use.text:
+        if not is_pod:
+            return None
+        return Finding(use.path, repr(use.text), "no image is named", "name one by digest: registry/repository@sha256:<digest>")
+    try:
+        reference = parse_reference(use.text)
+    except BadReference as error:
+        return Finding(use.path, _short(use.text), error.what, error.mend or "write registry/repository@sha256:<digest>")
+    if not reference.qualified:
+        return Finding(
+            use.path,
+            _short(use.text),
+            "names no registry, so every node may resolve it elsewhere",
+            f"write it out, such as {reference.repository}@sha256:<digest>",
+        )
+    if _exempt(reference, around):
+        return None
+    if reference.digest is None:
+        return _unpinned(use, reference, archived)
+    return _judge_digest(use, reference, archived, around, events)
+
+
+def _unpinned(use: ImageUse, reference: Reference, archived: Archived) -> Finding:
+    pin = archived.pins.get((reference.repository, reference.tag or "latest"))
+    mend = f"pin what was promoted as {reference.tag}: {pin}" if pin else f"pin it: {reference.repository}@sha256:<digest>"
+    why = "names a tag, and a tag can be moved" if reference.tag else "names no digest"
+    return Finding(use.path, _short(use.text), why, mend)
+
+
+def _judge_digest(
+    use: ImageUse, reference: Reference, archived: Archived, around: Circumstances, events: dict[Digest, tuple[Admission, ...]]
+) -> Finding | None:
+    place = around.place
+    if not str(reference.digest).startswith("sha256:"):
+        why = f"pins a {str(reference.digest).partition(':')[0]} digest, and events name sha256 digests"
+        return Finding(use.path, _short(use.text), why, f"pin {reference.repository}@sha256:<digest>")
+    digest = Digest(str(reference.digest))
+    draft = f"draft a promotion: signoff draft {reference.repository}@{digest}"
+    found = archived.found.get(digest, Unknown("it was not looked up"))
+    if isinstance(found, Unknown):
+        return Finding(use.path, _short(use.text), f"could not tell whether it was promoted: {found.reason}", _TRY_AGAIN, unsure=True)
+    admitting, refusals = _admitting(digest, found, around)
+    if admitting:
+        events[digest] = admitting
+        return None
+    where = f"{place.environment or '(no environment)'} in {place.cluster}/{place.namespace}"
+    why = f"no promotion event for this digest for {where}"
+    reasons = [*refusals, *found.refused]
+    if reasons:
+        why += f" ({'; '.join(reasons[:2])}{f'; and {len(reasons) - 2} more' if len(reasons) > 2 else ''})"
+    return Finding(use.path, _short(use.text), why, draft)
+
+
+def _admitting(digest: Digest, found: Found, around: Circumstances) -> tuple[tuple[Admission, ...], list[str]]:
+    admitting: list[Admission] = []
+    refusals: list[str] = []
+    question = Question(digest, around.place, around.now)
+    for event in found.admissions:
+        try:
+            admits(event, question)
+            admitting.append(event)
+        except Failed as failure:
+            refusals.append(f"{event.model} {event.version}: {failure.what}")
+    return tuple(admitting), refusals
+
+
+def _mixed(
+    all_uses: WorkloadReferences,
+    asked: Sequence[ImageUse],
+    archived: Archived,
+    around: Circumstances,
+    events: Mapping[Digest, tuple[Admission, ...]],
+) -> list[Finding]:
+    """Rule 7, over all images of the object where an image or a volume is new."""
+    running = {**_known(all_uses, archived, around), **events}
+    volumes = _digests(all_uses, around, volumes=True)
+    if not asked or not volumes:
+        return []
+    beside = [running.get(digest, ()) for digest in _digests(all_uses, around, volumes=False).values()]
+    findings: list[Finding] = []
+    for use, digest in volumes.items():
+        named = any(digest in event.artifacts for admitting in beside for event in admitting)
+        alone = any(digest in event.images for event in running.get(digest, ()))
+        claimed = any(admitting and all(event.artifacts for event in admitting) for admitting in beside)
+        if not named and (claimed or not alone):
+            findings.append(
+                Finding(
+                    use.path,
+                    _short(use.text),
+                    "this model was not promoted together with the image that runs beside it",
+                    "promote image and artefacts in one request (spec.model.artifacts)",
+                )
+            )
+    return findings
+
+
+def _known(all_uses: WorkloadReferences, archived: Archived, around: Circumstances) -> dict[Digest, tuple[Admission, ...]]:
+    result: dict[Digest, tuple[Admission, ...]] = {}
+    for volumes in (True, False):
+        for digest in _digests(all_uses, around, volumes=volumes).values():
+            found = archived.found.get(digest)
+            if isinstance(found, Found):
+                result[digest] = _admitting(digest, found, around)[0]
+    return result
+
+
+def _digests(all_uses: WorkloadReferences, around: Circumstances, *, volumes: bool) -> dict[ImageUse, Digest]:
+    result: dict[ImageUse, Digest] = {}
+    for use in all_uses.uses:
+        reference = _parsed(use) if (use.role == "imageVolume") == volumes else None
+        if reference is not None and _looked_up(reference) and not _exempt(reference, around):
+            result[use] = Digest(str(reference.digest))
+    return result
+
+
+def _parsed(use: ImageUse) -> Reference | None:
+    try:
+        return parse_reference(use.text)
+    except BadReference:
+        return None
+
+
+def _looked_up(reference: Reference) -> bool:
+    return reference.digest is not None and reference.digest.startswith("sha256:")
+
+
+def _exempt(reference: Reference, around: Circumstances) -> bool:
+    return reference.qualified and any(one.holds(reference.repository, around.now.date()) for one in around.exemptions)
+
+
+def _short(text: str) -> str:
+    name, at, digest = text.partition("@")
+    clean = "".join(character if " " < character < "\x7f" else "?" for character in f"{name}{at}{digest[:19]}"[:200])
+    return clean + ("…" if len(digest) > 19 or len(text) > 200 else "")
