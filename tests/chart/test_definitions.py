@@ -1,0 +1,168 @@
+"""The custom resource definitions: what the API server must not do to a spec, and what it must keep."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.chart.rendering import CHART, ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from controlplane.cluster import ControlPlane
+
+SHIPPED = sorted((CHART / "crds").glob("*.yaml"))
+DEFINITIONS = {path.stem: yaml.safe_load(path.read_text()) for path in SHIPPED}
+CASES = yaml.safe_load((ROOT / "tests/chart/cases/objects.yaml").read_text())
+CONSTRAINTS = {
+    "default", "enum", "pattern", "required", "format", "minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems",
+    "uniqueItems", "multipleOf", "minProperties", "maxProperties", "additionalProperties", "oneOf", "anyOf", "allOf", "not",
+    "x-kubernetes-validations", "x-kubernetes-list-type", "x-kubernetes-embedded-resource",
+}  # fmt: skip
+
+
+def schema(plural: str) -> dict[str, Any]:
+    return DEFINITIONS[plural]["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]
+
+
+def levels(node: dict[str, Any], path: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    yield path, node
+    for name, child in node.get("properties", {}).items():
+        yield from levels(child, f"{path}.{name}")
+    if "items" in node:
+        yield from levels(node["items"], f"{path}[]")
+
+
+SPECS = [(plural, path, node) for plural in DEFINITIONS for path, node in levels(schema(plural)["spec"], f"{plural}.spec")]
+
+
+def test_three_definitions_are_shipped() -> None:
+    assert set(DEFINITIONS) == {"modelpromotions", "promotiondecisions", "promotionpolicies"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_crds_has_one_source(path: Any) -> None:
+    """crds/ links into the chart: a link in the chart would not be packaged, a linked folder not be walked by kubectl."""
+    link = ROOT / "crds" / path.name
+    assert link.is_symlink()
+    assert link.resolve() == path
+
+
+def test_crds_holds_nothing_else() -> None:
+    assert sorted(each.name for each in (ROOT / "crds").iterdir()) == [each.name for each in SHIPPED]
+
+
+@pytest.mark.parametrize(
+    ("path", "node"),
+    [each[1:] for each in SPECS if each[2].get("type") == "object"],
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_nothing_beneath_spec_is_pruned(path: str, node: dict[str, Any]) -> None:
+    assert node.get("x-kubernetes-preserve-unknown-fields") is True
+
+
+@pytest.mark.parametrize(("path", "node"), [each[1:] for each in SPECS], ids=lambda each: each if isinstance(each, str) else "")
+def test_nothing_beneath_spec_is_defaulted_or_constrained(path: str, node: dict[str, Any]) -> None:
+    assert not CONSTRAINTS & set(node), "the API server would answer 422 where admission answers 403"
+
+
+@pytest.mark.parametrize(
+    ("path", "node"), [each[1:] for each in SPECS if ".spec." in each[1]], ids=lambda each: each if isinstance(each, str) else ""
+)
+def test_every_field_is_explained(path: str, node: dict[str, Any]) -> None:
+    assert path.endswith("[]") or node.get("description"), "kubectl explain would say nothing"
+
+
+# On a real API server
+
+
+@pytest.fixture(scope="module")
+def server(control_plane: ControlPlane) -> ControlPlane:
+    control_plane.install_crds(ROOT / "crds")
+    control_plane.kubectl("create", "namespace", "definitions", check=False)
+    return control_plane
+
+
+def create(server: ControlPlane, manifest: dict[str, Any], *options: str, verb: str = "create") -> dict[str, Any]:
+    answer = server.kubectl(verb, "--namespace=definitions", "--filename=-", "--output=json", *options, input=json.dumps(manifest))
+    return json.loads(answer.stdout)
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])
+def test_a_spec_comes_back_as_it_was_written(server: ControlPlane, case: dict[str, Any]) -> None:
+    manifest = case["object"]
+    kept = create(server, manifest, "--validate=ignore")
+    try:
+        assert kept["spec"] == manifest["spec"]
+        again = server.kubectl("get", manifest["kind"], manifest["metadata"]["name"], "--namespace=definitions", "--output=json")
+        assert json.loads(again.stdout)["spec"] == manifest["spec"]
+    finally:
+        server.kubectl("delete", manifest["kind"], manifest["metadata"]["name"], "--namespace=definitions", "--wait=false")
+
+
+@pytest.mark.cluster
+def test_server_side_apply_keeps_the_spec_too(server: ControlPlane) -> None:
+    manifest = CASES[0]["object"]
+    kept = create(server, manifest, "--server-side", "--validate=ignore", verb="apply")
+    assert kept["spec"] == manifest["spec"]
+
+
+@pytest.mark.cluster
+def test_the_example_of_gitops_is_valid_strictly(server: ControlPlane) -> None:
+    """Strict field validation knows every field of the example; the schema and the example speak of the same fields."""
+    manifest = yaml.safe_load((ROOT / "examples/gitops/argocd/promotion.yaml").read_text())
+    manifest["metadata"] = {"name": "example"}
+    kept = create(server, manifest, "--validate=strict", "--dry-run=server")
+    assert kept["spec"] == manifest["spec"]
+    assert fields(manifest["spec"], schema("modelpromotions")["spec"]) == []
+
+
+def fields(value: Any, node: dict[str, Any], path: str = "spec") -> list[str]:
+    """Paths in a value that the schema does not name. Free maps have no properties to compare with."""
+    if isinstance(value, list):
+        return [found for each in value for found in fields(each, node["items"], f"{path}[]")]
+    if not isinstance(value, dict) or "properties" not in node:
+        return []
+    unknown = [f"{path}.{name}" for name in value if name not in node["properties"]]
+    known = [(name, each) for name, each in value.items() if name in node["properties"]]
+    return unknown + [found for name, each in known for found in fields(each, node["properties"][name], f"{path}.{name}")]
+
+
+@pytest.mark.cluster
+def test_a_new_promotion_is_not_ready(server: ControlPlane) -> None:
+    """kstatus takes a custom resource without status for done. A client's own status is dropped."""
+    manifest = {**CASES[0]["object"], "metadata": {"name": "fresh"}, "status": {"observedGeneration": 1, "event": "sha256:forged"}}
+    create(server, manifest, "--validate=ignore")
+    live = json.loads(server.kubectl("get", "mp", "fresh", "--namespace=definitions", "--output=json").stdout)
+    assert live["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.cluster
+def test_status_is_closed_and_written_by_its_subresource(server: ControlPlane) -> None:
+    create(server, {**CASES[0]["object"], "metadata": {"name": "looked-at"}}, "--validate=ignore")
+    status = {
+        "observedGeneration": 1,
+        "id": "ab" * 32,
+        "tier": "tier-2",
+        "desk": {"html": "sha256:" + "a" * 64, "text": "sha256:" + "b" * 64},
+        "seals": [{"principal": "cd" * 32, "subject": "ben", "issuer": "bank", "verdict": "Approve", "time": "2026-07-01T00:00:00Z"}],
+        "conditions": [
+            {"type": "Frozen", "status": "True", "reason": "Frozen", "message": "m", "lastTransitionTime": "2026-07-01T00:00:00Z"},
+            {"type": "Ready", "status": "False", "reason": "WaitsForApprovers"},
+        ],
+    }
+    patch = json.dumps({"status": {**status, "unheardOf": 1}})
+    target = ("patch", "mp", "looked-at", "--namespace=definitions", "--type=merge")
+    server.kubectl(*target, "--patch", patch)
+    main = json.loads(server.kubectl("get", "mp", "looked-at", "--namespace=definitions", "--output=json").stdout)
+    assert main["status"] == {"observedGeneration": -1}, "status was written through the resource itself"
+    server.kubectl(*target, "--subresource=status", "--patch", patch)
+    live = json.loads(server.kubectl("get", "mp", "looked-at", "--namespace=definitions", "--output=json").stdout)
+    assert live["status"] == status
+    table = server.kubectl("get", "mp", "looked-at", "--namespace=definitions").stdout.splitlines()
+    assert table[0].split() == ["NAME", "MODEL", "VERSION", "ENVIRONMENT", "TIER", "READY", "REASON", "AGE"]
+    assert table[1].split()[:7] == ["looked-at", "credit-scoring", "2.4.0", "production", "tier-2", "False", "WaitsForApprovers"]

@@ -1,0 +1,218 @@
+"""What the chart renders, without a cluster."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+from tests.chart.rendering import NAMESPACE, ROOT, helm, of_kind, outside, render, template, values_file
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from controlplane.cluster import ControlPlane
+
+CASES = ROOT / "tests/chart/cases"
+SELECTIONS = yaml.safe_load((CASES / "gate-selection.yaml").read_text())
+REFUSED = yaml.safe_load((CASES / "refused-values.yaml").read_text())
+FILE_ARCHIVE = {"webhook": {"replicas": 1, "config": {"archive": {"url": "file:///var/lib/signoff/archive"}}}}
+CORE_TABLE = {
+    ("", "pods"), ("", "pods/ephemeralcontainers"), ("", "replicationcontrollers"), ("", "podtemplates"),
+    ("apps", "replicasets"), ("apps", "deployments"), ("apps", "statefulsets"), ("apps", "daemonsets"),
+    ("batch", "jobs"), ("batch", "cronjobs"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("values", [{}, outside(), FILE_ARCHIVE], ids=["default", "outside", "file archive"])
+def test_lint(tmp_path: Path, values: dict[str, Any]) -> None:
+    answer = helm("lint", "--strict", "--values", str(values_file(tmp_path, values)))
+    assert answer.returncode == 0, answer.stdout
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["name"])
+def test_refused_values(tmp_path: Path, case: dict[str, Any]) -> None:
+    answer = template(tmp_path, case["values"])
+    assert answer.returncode != 0
+    assert case["says"] in answer.stderr
+
+
+def test_a_file_archive_has_one_writer(tmp_path: Path) -> None:
+    webhook = of_kind(render(tmp_path, FILE_ARCHIVE), "Deployment")["signoff-webhook"]
+    assert webhook["spec"]["replicas"] == 1
+    assert webhook["spec"]["strategy"] == {"type": "Recreate"}, "two writers during a rollout"
+
+
+def test_outside_runs_nothing_in_the_cluster(tmp_path: Path) -> None:
+    inside = {each["kind"] for each in render(tmp_path)}
+    left = {each["kind"] for each in render(tmp_path, outside())}
+    assert inside - left == {"Deployment", "Service", "ConfigMap", "PodDisruptionBudget", "NetworkPolicy"}
+
+
+@pytest.mark.parametrize("mode", ["inside", "outside"])
+def test_each_webhook_has_its_own_address(tmp_path: Path, mode: str) -> None:
+    values = outside(gate="https://127.0.0.1:11", door="https://127.0.0.1:22") if mode == "outside" else {}
+    seen = {}
+    for webhook in webhooks(tmp_path, values):
+        config = webhook["clientConfig"]
+        service = config.get("service", {})
+        seen[webhook["name"]] = config.get("url") or f"{service['port']}{service['path']}"
+    gate, door = ("https://127.0.0.1:11", "https://127.0.0.1:22") if mode == "outside" else ("9443", "8443")
+    doors = {
+        f"{what}.{part}.signoff.dev": f"{door}/{part}/{what}"
+        for what in ("promotions", "decisions", "policies")
+        for part in ("seal", "check")
+    }
+    assert seen == {**doors, **{f"{each}.gate.signoff.dev": f"{gate}/gate/{each}" for each in ("enforce", "warn", "audit")}}
+
+
+def test_how_each_webhook_is_called(tmp_path: Path) -> None:
+    terms = {each["name"]: (each["sideEffects"], each["failurePolicy"], each["timeoutSeconds"]) for each in webhooks(tmp_path)}
+    assert terms == {
+        "promotions.seal.signoff.dev": ("NoneOnDryRun", "Fail", 5),
+        "decisions.seal.signoff.dev": ("NoneOnDryRun", "Fail", 10),
+        "policies.seal.signoff.dev": ("NoneOnDryRun", "Fail", 5),
+        "promotions.check.signoff.dev": ("None", "Fail", 5),
+        "decisions.check.signoff.dev": ("None", "Fail", 10),
+        "policies.check.signoff.dev": ("None", "Fail", 5),
+        "enforce.gate.signoff.dev": ("None", "Fail", 5),
+        "warn.gate.signoff.dev": ("None", "Ignore", 5),
+        "audit.gate.signoff.dev": ("None", "Ignore", 5),
+    }
+
+
+def test_no_webhook_can_be_slipped_past(tmp_path: Path) -> None:
+    for webhook in webhooks(tmp_path):
+        assert not {"objectSelector", "matchConditions"} & set(webhook), webhook["name"]
+        assert webhook["matchPolicy"] == "Equivalent"
+        assert webhook.get("reinvocationPolicy", "Never") == "Never"
+        assert all(rule["operations"] == ["CREATE", "UPDATE"] for rule in webhook["rules"])
+        if ".gate." not in webhook["name"]:
+            assert "namespaceSelector" not in webhook, webhook["name"]
+
+
+def test_workloads_are_never_mutated(tmp_path: Path) -> None:
+    [seal] = of_kind(render(tmp_path), "MutatingWebhookConfiguration").values()
+    groups = {group for each in seal["webhooks"] for rule in each["rules"] for group in rule["apiGroups"]}
+    assert groups == {"signoff.dev"}
+
+
+def test_every_gate_looks_at_the_whole_core_table(tmp_path: Path) -> None:
+    for webhook in webhooks(tmp_path):
+        if ".gate." in webhook["name"]:
+            seen = {(group, each) for rule in webhook["rules"] for group in rule["apiGroups"] for each in rule["resources"]}
+            assert seen == CORE_TABLE
+
+
+@pytest.mark.parametrize("case", SELECTIONS, ids=lambda case: case["name"])
+def test_gate_selection(tmp_path: Path, case: dict[str, Any]) -> None:
+    labels = {"kubernetes.io/metadata.name": "credit", **case["labels"]}
+    gates = [each for each in webhooks(tmp_path, {"gate": {"default": case["default"]}}) if ".gate." in each["name"]]
+    meets = [each["name"].split(".")[0] for each in gates if selects(each["namespaceSelector"], labels)]
+    assert meets == case["meets"]
+
+
+def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
+    """Kubernetes' reading of matchExpressions: NotIn holds where the label is absent."""
+    assert set(selector) == {"matchExpressions"}
+    operators = {"In": lambda value, values: value in values, "NotIn": lambda value, values: value not in values}
+    return all(operators[each["operator"]](labels.get(each["key"]), each["values"]) for each in selector["matchExpressions"])
+
+
+def test_pods_are_confined(tmp_path: Path) -> None:
+    for name, deployment in of_kind(render(tmp_path), "Deployment").items():
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["securityContext"]["runAsNonRoot"] is True, name
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}, name
+        assert not {"hostNetwork", "hostPID", "hostIPC"} & set(pod), name
+        [container] = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert {"livenessProbe", "readinessProbe", "resources"} <= set(container), name
+
+
+def test_config_reaches_the_processes_as_it_was_written(tmp_path: Path) -> None:
+    config = {"cluster": "demo", "list": [1, "two", {"three": None}], "text": "a\nb", "number": "0.8471"}
+    maps = of_kind(render(tmp_path, {"operator": {"config": config}, "webhook": {"config": config}}), "ConfigMap")
+    assert set(maps) == {"signoff-operator", "signoff-webhook"}
+    for each in maps.values():
+        assert yaml.safe_load(each["data"]["config.yaml"]) == config
+
+
+def test_the_two_processes_hold_different_keys(tmp_path: Path) -> None:
+    values = {"operator": {"keySecretName": "event-key"}, "webhook": {"keySecretName": "seal-key", "clientCASecretName": "client-ca"}}
+    deployments = of_kind(render(tmp_path, values), "Deployment")
+    secrets = {
+        name: {volume["secret"]["secretName"] for volume in each["spec"]["template"]["spec"]["volumes"] if "secret" in volume}
+        for name, each in deployments.items()
+    }
+    assert secrets == {"signoff-operator": {"event-key"}, "signoff-webhook": {"seal-key", "client-ca", "signoff-webhook-tls"}}
+
+
+def test_image_by_digest_goes_before_its_tag(tmp_path: Path) -> None:
+    digest = "sha256:" + "a" * 64
+    for deployment in of_kind(
+        render(tmp_path, {"image": {"repository": "r.example/signoff", "digest": digest, "tag": "x"}}), "Deployment"
+    ).values():
+        assert deployment["spec"]["template"]["spec"]["containers"][0]["image"] == f"r.example/signoff@{digest}"
+
+
+def test_the_door_can_be_kept_by_the_network(tmp_path: Path) -> None:
+    cidr = "192.0.2.0/28"
+    policy = of_kind(render(tmp_path, {"networkPolicy": {"apiServerCidrs": [cidr]}}), "NetworkPolicy")["signoff-webhook"]
+    [door] = [rule for rule in policy["spec"]["ingress"] if rule["ports"] == [{"port": "door"}]]
+    assert door["from"] == [{"ipBlock": {"cidr": cidr}}]
+
+
+def test_own_namespace_is_excluded_wherever_it_is(tmp_path: Path) -> None:
+    for webhook in webhooks(tmp_path, {"gate": {"excludedNamespaces": ["kube-system", NAMESPACE]}}):
+        if ".gate." in webhook["name"]:
+            assert webhook["namespaceSelector"]["matchExpressions"][0]["values"] == ["kube-system", NAMESPACE]
+
+
+def test_guards_deny_with_forbidden_and_say_what_to_do(tmp_path: Path) -> None:
+    objects = render(tmp_path)
+    policies, bindings = of_kind(objects, "ValidatingAdmissionPolicy"), of_kind(objects, "ValidatingAdmissionPolicyBinding")
+    assert set(policies) == set(bindings) == {"signoff-namespace-labels", "signoff-webhook-configurations"}
+    for name, policy in policies.items():
+        assert policy["spec"]["failurePolicy"] == "Fail"
+        assert "Deny" in bindings[name]["spec"]["validationActions"]
+        for validation in policy["spec"]["validations"]:
+            assert validation["reason"] == "Forbidden", "the default, Invalid, answers 422"
+            assert "; " in validation["message"], "no mend"
+            assert "immutable" not in validation["message"] + validation["messageExpression"]
+
+
+def webhooks(folder: Path, values: dict[str, Any] | None = None) -> list[dict[str, Any]]:
+    objects = render(folder, values)
+    configurations = [
+        *of_kind(objects, "MutatingWebhookConfiguration").values(),
+        *of_kind(objects, "ValidatingWebhookConfiguration").values(),
+    ]
+    return [webhook for each in configurations for webhook in each["webhooks"]]
+
+
+@pytest.mark.cluster
+def test_the_api_server_takes_every_object(control_plane: ControlPlane, tmp_path: Path) -> None:
+    """With every optional part set, and strict about unknown fields."""
+    optional = {
+        "image": {"pullSecrets": ["registry"]},
+        "operator": {"keySecretName": "k", "archiveVolume": {"emptyDir": {}}, "nodeSelector": {"a": "b"}, "podAnnotations": {"a": "b"}},
+        "webhook": {
+            "replicas": 3,
+            "keySecretName": "k",
+            "clientCASecretName": "c",
+            "archiveVolume": {"persistentVolumeClaim": {"claimName": "archive"}},
+            "tolerations": [{"key": "a", "operator": "Exists"}],
+            "affinity": {"nodeAffinity": {}},
+            "webhookConfigurationAnnotations": {"cert-manager.io/inject-ca-from": "signoff-system/signoff-webhook"},
+        },
+        "rbac": {"explanationConfigMapNamespaces": ["default"]},
+        "networkPolicy": {"apiServerCidrs": ["192.0.2.0/28"]},
+    }
+    control_plane.kubectl("create", "namespace", NAMESPACE, check=False)
+    objects = yaml.safe_dump_all(render(tmp_path, optional))
+    control_plane.kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", input=objects)
