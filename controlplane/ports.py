@@ -1,0 +1,35 @@
+"""Free loopback ports for servers.
+
+They are taken from below the range that the kernel gives to outgoing connections: a client that keeps trying a port of that range
+while its server is down can meet itself there, and then the server cannot come back.
+"""
+
+from __future__ import annotations
+
+import random
+import socket
+
+from controlplane.errors import ControlPlaneError
+
+LOOPBACK = "127.0.0.1"
+FIRST, LAST = 20000, 29999
+TRIES = 100
+
+
+def free_ports(count: int) -> list[int]:
+    """`count` distinct ports on which nobody listens now; not reserved, so use them soon."""
+    candidates = random.SystemRandom().sample(range(FIRST, LAST + 1), TRIES)
+    free = [port for port in candidates if _is_free(port)][:count]
+    if len(free) < count:
+        raise ControlPlaneError(f"no {count} free ports between {FIRST} and {LAST} on {LOOPBACK}; end what listens there")
+    return free
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
