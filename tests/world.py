@@ -132,7 +132,7 @@ class World:
                 spec=read,
                 cluster="demo",
                 submissions=(self.submit(spec, by, name),),
-                route=route("credit", read, policies or (self.published,)),
+                route=route(read, policies or (self.published,)),
                 live=live,
                 explanation=example_explanation(),
                 origin="the example",

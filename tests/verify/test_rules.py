@@ -509,3 +509,16 @@ def test_every_rule_is_numbered_and_has_a_test_of_its_name() -> None:
         assert any(name.startswith(f"test_rule_{rule.number:02}_{rule.name}") for name in globals()), rule
         assert f"{rule.number:>2}. {rule.name}" in (verifier.__doc__ or "")
     assert STORED.tzinfo is not None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param(lambda value: value["comparison"]["candidate"]["metrics"][0].update(value="0.9999"), id="a figure that nobody claimed"),
+        pytest.param(lambda value: value["datasets"].pop(), id="a dataset left out"),
+        pytest.param(lambda value: value["explanation"].update(digest=sha256(b"a kinder document")), id="another explanation"),
+    ],
+)
+def test_rule_06_payload_shows_other_than_its_request_asks(world: World, change: Change) -> None:
+    payload, decisions = altered_payload(world, change)
+    assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions)))) == "payload"

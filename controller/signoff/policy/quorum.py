@@ -1,8 +1,8 @@
 """Whether those who decided are enough.
 
-1. People are counted, not rows: two seals of one principal (issuer and subject) are one vote.
+1. People are counted, not rows: two seals of one principal (issuer and subject) are one vote, in all the roles that they held.
 2. With four eyes, nobody who asked counts: no submitter, and not the author whom the manifest names. The author is a claim of text, so it
-   excludes whoever bears it as subject or as name, in whatever case.
+   excludes whoever bears it as subject or as name, in whatever case, width or spacing, and with whatever characters that nobody sees.
 3. Each role must be filled by as many distinct people as it asks for, and one person fills one place: the assignment is a matching,
    so that the order of the votes does not matter.
 4. The quorum counts everybody who holds at least one of the roles.
@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -41,25 +42,30 @@ def asked(freeze: Freeze, principal: Principal) -> str | None:
     """Return in words how this principal took part in asking, or None (rule 2)."""
     if any(one.principal.is_same(principal) for one in freeze.submissions):
         return "submitted the request"
-    author = freeze.request.spec.author.strip().casefold()
-    if author in {principal.subject.strip().casefold(), principal.name.strip().casefold()}:
+    if _as_seen(freeze.request.spec.author) in {_as_seen(principal.subject), _as_seen(principal.name)}:
         return "is the author whom the request names"
     return None
+
+
+def _as_seen(text: str) -> str:
+    folded = unicodedata.normalize("NFKC", text).casefold()
+    return "".join(character for character in folded if unicodedata.category(character) != "Cf" and not character.isspace())
 
 
 def tally(freeze: Freeze, votes: Iterable[Vote]) -> Quorum:
     """Return whether the approvals satisfy what the frozen route asks for."""
     requirement = freeze.route.requirement
     known = {role.name for role in requirement.roles}
-    people: dict[tuple[str, str], Vote] = {}
+    people: dict[tuple[str, str], list[Vote]] = {}
     for vote in votes:
-        if requirement.fourEyes and asked(freeze, vote.principal):
+        people.setdefault((vote.principal.issuer, vote.principal.subject), []).append(vote)
+    counted: list[Vote] = []
+    for theirs in (people[identity] for identity in sorted(people)):
+        if requirement.fourEyes and any(asked(freeze, vote.principal) for vote in theirs):
             continue
-        held = tuple(role for role in vote.roles if role in known)
-        identity = (vote.principal.issuer, vote.principal.subject)
-        if held and identity not in people:
-            people[identity] = Vote(vote.principal, held)
-    counted = [people[identity] for identity in sorted(people)]
+        held = known & {role for vote in theirs for role in vote.roles}
+        if held:
+            counted.append(Vote(min((vote.principal for vote in theirs), key=lambda one: one.name), tuple(sorted(held))))
     return Quorum(counted=tuple(vote.principal for vote in counted), missing=tuple(_missing(requirement, counted)))
 
 

@@ -1,10 +1,12 @@
 """From published policies to a route.
 
-1. A policy covers a request when one of its ``models`` matches the model's name and the namespace (globs: ``*`` and ``?``).
+1. A policy covers a request when one of its ``models`` matches the model's name and a namespace in which it is to run (globs: ``*`` and ``?``).
+   Where the request itself lies does not matter, so that nobody routes it by choosing a place for it; and each namespace of the target must
+   be covered, so that no policy speaks for another's namespace.
 2. Within a policy the first matching rule wins; in this version a rule has no condition, so the first rule matches.
 3. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
-   higher assurance; the policy's name breaks what is left, so that two processes route alike.
-4. No policy covers it: there is no route, and nothing can be promoted.
+   higher assurance; the policy's name breaks what is left, so that two processes route alike. At most 32 can be considered.
+4. A namespace that no policy covers: there is no route, and nothing can be promoted.
 5. A frozen route holds while the policies in force would not route more strictly.
 """
 
@@ -27,6 +29,7 @@ from signoff.record.values import Closed, Digest, parse
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?]([a-z0-9._/*?-]{0,198}[a-z0-9*?])?$")]
 
 MAX_POLICY: Final = 64 * 1024
+MAX_CONSIDERED: Final = 32
 _TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
 _ASSURANCES: Final = ("api-server", "session", "fresh-login", "passkey")
 
@@ -36,7 +39,7 @@ class NoRoute(SignoffError):
 
 
 class Coverage(Closed):
-    """Which models a policy covers: a name and a namespace must match."""
+    """Which models a policy covers, in which namespaces of the target: a name and a namespace must match."""
 
     names: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
     namespaces: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
@@ -58,6 +61,8 @@ class PolicySpec(Closed):
 
     @model_validator(mode="after")
     def _tiers_can_be_met(self) -> Self:
+        if len({rule.name for rule in self.rules}) != len(self.rules):
+            raise ValueError("two rules bear one name; a name says which rule led to a tier")
         for rule in self.rules:
             if rule.tier not in self.tiers:
                 raise ValueError(f"rule {rule.name} leads to {rule.tier}, which tiers does not describe")
@@ -85,16 +90,26 @@ def read_policy(spec: Json, where: str = "spec") -> PolicySpec:
     return parse(PolicySpec, dumps(spec), where)
 
 
-def route(namespace: str, spec: Spec, policies: Sequence[Published]) -> Route:
-    """Return who must decide on a request, by the published policies; `NoRoute` where none covers it (rule 4)."""
-    covering = sorted((one for one in policies if one.spec.covers(spec.model.name, namespace)), key=lambda one: one.name)
-    if not covering:
+def route(spec: Spec, policies: Sequence[Published]) -> Route:
+    """Return who must decide on a request, by the published policies; `NoRoute` where they do not cover it (rule 4)."""
+    name, namespaces = spec.model.name, spec.target.namespaces
+    for namespace in namespaces:
+        if not any(one.spec.covers(name, namespace) for one in policies):
+            raise NoRoute(
+                f"no published policy covers the model {name} in namespace {namespace}",
+                where="spec.target.namespaces",
+                mend="ask a policy publisher for a PromotionPolicy that names it",
+            )
+    covering = sorted(
+        (one for one in policies if any(one.spec.covers(name, namespace) for namespace in namespaces)), key=lambda one: one.name
+    )
+    if len(covering) > MAX_CONSIDERED:
         raise NoRoute(
-            f"no published policy covers the model {spec.model.name} in namespace {namespace}",
+            f"{len(covering)} published policies cover the model {name}, and at most {MAX_CONSIDERED} can be considered",
             where="spec.model.name",
-            mend="ask a policy publisher for a PromotionPolicy that names it",
+            mend="ask the policy publishers to merge them",
         )
-    strictest = min(covering, key=lambda one: (_laxity(one.spec.rules[0].tier, _requirement(one)), one.name))
+    strictest = min(covering, key=lambda one: (laxity(one.spec.rules[0].tier, _requirement(one)), one.name))
     return Route(
         tier=strictest.spec.rules[0].tier,
         policy=strictest.name,
@@ -104,15 +119,16 @@ def route(namespace: str, spec: Spec, policies: Sequence[Published]) -> Route:
             ConsideredPolicy(name=one.name, statement=one.statement, rule=one.spec.rules[0].name, tier=one.spec.rules[0].tier)
             for one in covering
         ),
-        inputs={"environment": spec.target.environment, "model": spec.model.name, "namespace": namespace},
+        inputs={"environment": spec.target.environment, "model": name, "namespaces": ", ".join(namespaces)[:256]},
     )
 
 
 def is_stricter(now: Route, frozen: Route) -> bool:
     """Whether ``now`` asks for more than ``frozen`` does, or for other people (rule 5)."""
-    if _laxity(now.tier, now.requirement) != _laxity(frozen.tier, frozen.requirement):
-        return _laxity(now.tier, now.requirement) < _laxity(frozen.tier, frozen.requirement)
-    return now.requirement != frozen.requirement
+    if _people(now.requirement) != _people(frozen.requirement):
+        return True
+    asks, asked = laxity(now.tier, now.requirement), laxity(frozen.tier, frozen.requirement)
+    return asks < asked or (asks == asked and now.requirement != frozen.requirement)
 
 
 def asks_the_same(now: Route, frozen: Route) -> bool:
@@ -124,8 +140,13 @@ def _requirement(policy: Published) -> Requirement:
     return policy.spec.tiers[policy.spec.rules[0].tier]
 
 
-def _laxity(tier: Tier, requirement: Requirement) -> tuple[int, int, bool, int]:
+def laxity(tier: Tier, requirement: Requirement) -> tuple[int, int, bool, int]:
+    """Return what policies are ordered by: the strictest comes first (rule 3)."""
     return _TIERS.index(tier), -requirement.quorum, not requirement.fourEyes, -_ASSURANCES.index(requirement.assurance)
+
+
+def _people(requirement: Requirement) -> set[tuple[str, frozenset[str]]]:
+    return {(role.name, frozenset(role.groups)) for role in requirement.roles}
 
 
 def _any_matches(globs: Sequence[str], text: str) -> bool:

@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Generic, Literal, Protocol, TypeVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, StringConstraints
 
 from signoff.record.canonical import Json, b64decode, b64encode, dumps, loads
-from signoff.record.values import Base64, Closed, Digest, DigestField, Line, RecordError, hex_of, parse, sha256
+from signoff.record.values import Base64, Closed, Digest, DigestField, RecordError, hex_of, parse, readable, sha256
 
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
@@ -60,6 +60,10 @@ class _Bundle(Closed):
     dsseEnvelope: _Envelope
 
 
+# An image's repository and platform are longer than a line may be, and every request that is taken must fit into an event.
+SubjectName = Annotated[str, StringConstraints(min_length=1, max_length=640, pattern=r"^[^\n\t]*$"), AfterValidator(readable)]
+
+
 class SubjectDigest(Closed):
     """An in-toto digest set; ours name sha256 alone."""
 
@@ -69,7 +73,7 @@ class SubjectDigest(Closed):
 class Subject(Closed):
     """What a statement speaks of, by name and digest."""
 
-    name: Line
+    name: SubjectName
     digest: SubjectDigest
 
     @classmethod

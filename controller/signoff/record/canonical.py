@@ -1,7 +1,8 @@
 """The bytes: how a value becomes JSON that is signed, and how foreign JSON is read.
 
 1. What we write is JCS (RFC 8785): one byte string for one value.
-2. What we read is strict (RFC 7493, I-JSON): UTF-8, no duplicate keys, no NaN or Infinity, bounded depth and size.
+2. What we read is strict (RFC 7493, I-JSON): UTF-8, no lone surrogates, no duplicate keys, no NaN or Infinity and no number that reads as
+   one, bounded depth and size.
 3. A request holds no null, no float and no integer beyond 2⁵³ − 1: these are the values that two parsers read in two ways,
    and the request's id is a hash over them.
 """
@@ -11,17 +12,21 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
 import rfc8785
 
-from signoff.record.values import RecordError
+from signoff.record.values import RecordError, place
 
 Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
 
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
+
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 def dumps(value: Json) -> bytes:
@@ -38,44 +43,49 @@ def loads(data: bytes, where: str, *, limit: int) -> Json:
         raise RecordError(f"{len(data)} bytes are more than the {limit} allowed", where=where, mend="send less")
     try:
         text = data.decode("utf-8")
-        value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)
     except UnicodeDecodeError as error:
         raise RecordError(f"not UTF-8 at byte {error.start}", where=where) from None
     except RecursionError:
         raise RecordError("nested too deep", where=where) from None
     except ValueError as error:
         raise RecordError(f"not strict JSON: {error}", where=where) from None
-    if _depth(value) > MAX_DEPTH:
-        raise RecordError(f"nested deeper than {MAX_DEPTH}", where=where)
+    _refuse_malformed(value, where)
     return value
 
 
 def refuse_ambiguous(value: Json, where: str) -> None:
     """Raise `RecordError` where ``value`` holds what a request may not: null, a float, a large integer, a broken string."""
-    pending: list[tuple[Json, str, int]] = [(value, where, 0)]
-    while pending:
-        item, path, depth = pending.pop()
-        if depth > MAX_DEPTH:
-            raise RecordError(f"nested deeper than {MAX_DEPTH}", where=path[:200])
-        if isinstance(item, Mapping):
-            for key, child in item.items():
-                _refuse_scalar(key, f"{path}.{key}")
-                pending.append((child, f"{path}.{key}", depth + 1))
-        elif isinstance(item, Sequence) and not isinstance(item, str):
-            pending.extend((child, f"{path}[{index}]", depth + 1) for index, child in enumerate(item))
-        else:
-            _refuse_scalar(item, path)
+    _refuse_ambiguous(value, where, ())
 
 
-def _refuse_scalar(item: Json, path: str) -> None:
+# The path is put into words only where something is wrong: for all of a large value it would be far larger than the value.
+_Steps: TypeAlias = "tuple[str | int, ...]"
+
+
+def _refuse_ambiguous(item: Json, where: str, steps: _Steps) -> None:
+    if len(steps) > MAX_DEPTH:
+        raise RecordError(f"nested deeper than {MAX_DEPTH}", where=place(where, steps)[:200])
+    if isinstance(item, Mapping):
+        for key, child in item.items():
+            _refuse_scalar(key, where, (*steps, key))
+            _refuse_ambiguous(child, where, (*steps, key))
+    elif isinstance(item, Sequence) and not isinstance(item, str):
+        for index, child in enumerate(item):
+            _refuse_ambiguous(child, where, (*steps, index))
+    else:
+        _refuse_scalar(item, where, steps)
+
+
+def _refuse_scalar(item: Json, where: str, steps: _Steps) -> None:
     if item is None:
-        raise RecordError("null says nothing", where=path, mend="leave the field out")
+        raise RecordError("null says nothing", where=place(where, steps), mend="leave the field out")
     if isinstance(item, float):
-        raise RecordError(f"{item!r} is a float", where=path, mend='write figures as decimal strings, such as "0.8471"')
+        raise RecordError(f"{item!r} is a float", where=place(where, steps), mend='write figures as decimal strings, such as "0.8471"')
     if isinstance(item, int) and abs(item) > MAX_INTEGER:
-        raise RecordError("this integer is beyond 2^53 - 1", where=path, mend="write it as a string")
-    if isinstance(item, str) and any("\ud800" <= character <= "\udfff" for character in item):
-        raise RecordError("a lone surrogate is no character", where=path.encode("ascii", "replace").decode())
+        raise RecordError("this integer is beyond 2^53 - 1", where=place(where, steps), mend="write it as a string")
+    if isinstance(item, str) and _SURROGATE.search(item):
+        raise RecordError("a lone surrogate is no character", where=place(where, steps))
 
 
 def b64encode(data: bytes) -> str:
@@ -109,14 +119,24 @@ def _no_constant(name: str) -> Json:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _depth(value: Json) -> int:
-    deepest = 0
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:40]} is beyond every number that JSON readers agree on")
+    return number
+
+
+def _refuse_malformed(value: Json, where: str) -> None:
     pending: list[tuple[Json, int]] = [(value, 1)]
     while pending:
         item, depth = pending.pop()
-        deepest = max(deepest, depth)
-        if isinstance(item, Mapping):
+        if depth > MAX_DEPTH:
+            raise RecordError(f"nested deeper than {MAX_DEPTH}", where=where)
+        if isinstance(item, str):
+            if _SURROGATE.search(item):
+                raise RecordError("not strict JSON: a lone surrogate is no character", where=where)
+        elif isinstance(item, Mapping):
+            pending.extend((key, depth) for key in item)
             pending.extend((child, depth + 1) for child in item.values())
         elif isinstance(item, list):
             pending.extend((child, depth + 1) for child in item)
-    return deepest

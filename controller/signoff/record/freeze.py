@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from signoff.record.canonical import Json, dumps, loads
-from signoff.record.request import Dataset, DocumentType, Incumbent, Request
+from signoff.record.request import ClaimedEntry, Dataset, DocumentType, Incumbent, Request, Spec
 from signoff.record.values import (
     Base64,
     Closed,
@@ -186,6 +186,21 @@ class Freeze(Shown):
     def shown(self) -> Shown:
         """Return the part that the renditions are rendered from."""
         return Shown.model_construct(**{name: getattr(self, name) for name in Shown.model_fields})
+
+
+def claimed_comparison(spec: Spec) -> Comparison:
+    """Return the comparison as the requester claims it, each figure marked so (rule 3)."""
+    claimed = spec.comparison
+
+    def entry(one: ClaimedEntry) -> ComparisonEntry:
+        figures = tuple(Figure(name=metric.name, value=metric.value, source="claimed") for metric in one.metrics)
+        return ComparisonEntry(name=one.name or spec.model.name, version=one.version, digest=one.digest, metrics=figures)
+
+    return Comparison(
+        candidate=entry(claimed.candidate),
+        incumbent=entry(claimed.incumbent) if claimed.incumbent is not None else None,
+        challengers=tuple(entry(one) for one in claimed.challengers or ()),
+    )
 
 
 def read_freeze(data: bytes, where: str = "freeze") -> Freeze:

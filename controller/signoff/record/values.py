@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, NewType, TypeVar
 
@@ -26,6 +27,7 @@ Timestamp = NewType("Timestamp", str)
 _HEX64: Final = "[0-9a-f]{64}"
 _DIGEST: Final = re.compile(f"sha256:{_HEX64}")
 _ID: Final = re.compile(_HEX64)
+_PLAIN_STEP: Final = re.compile(r"[!-~]{1,64}", re.ASCII)
 _TIMESTAMP: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}Z")
 # Bidirectional overrides and isolates can make a line read other than it is stored (Unicode UAX #9).
 _DECEPTIVE: Final = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\ufeff")
@@ -35,7 +37,8 @@ class RecordError(SignoffError):
     """Bytes that are no record of ours: which field, what is wrong with it, what to do."""
 
 
-def _readable(text: str) -> str:
+def readable(text: str) -> str:
+    """Return ``text``; ValueError where a reader would not see what it holds (rule 4)."""
     for character in text:
         if character in "\n\t":
             continue
@@ -57,8 +60,8 @@ ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]{0,2
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]{0,198}[a-z0-9])?$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]{1,3})?$", max_length=64)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\n\t]*$"), AfterValidator(_readable)]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(_readable)]
+Line = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\n\t]*$"), AfterValidator(readable)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), AfterValidator(readable)]
 Base64 = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9+/]+={0,2}$")]
 MediaType = Annotated[str, StringConstraints(pattern=r"^[a-z]+/[a-z0-9][a-z0-9.+-]{0,100}$")]
 
@@ -118,11 +121,19 @@ def parse(model: type[Model], data: bytes, where: str, *, unknown_fields: Litera
         raise _explained(error, where) from None
 
 
+def place(where: str, steps: Iterable[str | int]) -> str:
+    """Return a field's path in one short, printable line, whatever the keys were that somebody sent."""
+    path = where
+    for step in steps:
+        if isinstance(step, int):
+            path += f"[{step}]"
+        else:
+            path += f".{step}" if _PLAIN_STEP.fullmatch(step) else f".{step[:64]!a}"
+    return path.lstrip(".")
+
+
 def _explained(error: ValidationError, where: str) -> RecordError:
     first = error.errors(include_url=False, include_input=False)[0]
-    path = where
-    for step in first["loc"]:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     what = {
         "extra_forbidden": "this field is unknown",
@@ -132,4 +143,4 @@ def _explained(error: ValidationError, where: str) -> RecordError:
         "extra_forbidden": "remove it: the schema is closed, and what is not decision state does not go in",
         "missing": "fill it in",
     }.get(first["type"], "correct it")
-    return RecordError(what + more, where=path.lstrip("."), mend=mend)
+    return RecordError(what + more, where=place(where, first["loc"]), mend=mend)

@@ -2,7 +2,8 @@
 
 1. An outcome is read under its id and verified with the policies that it names, each read by digest.
 2. A pointer says where to look and nothing more; one without an event promotes nothing.
-3. The incumbent is the promotion of a model for this environment and cluster that the store took last. An event in that history that
+3. The incumbent is the promotion of a model for this environment and cluster that the store took last, as the events say and not as the
+   pointers do. An event in that history that
    does not verify makes the answer unknown: the archive was altered.
 4. What is looked through is bounded; beyond the bound the answer is "could not tell".
 """
@@ -114,7 +115,7 @@ class Reader:
                 verified = self.outcome(request)
             except Missing:
                 continue
-            if verified.promotes and cluster in verified.freeze.request.spec.target.clusters and _later(verified, latest):
+            if _promotes_here(verified, model, environment, cluster) and _later(verified, latest):
                 latest = verified
         if latest is None:
             return None
@@ -142,6 +143,12 @@ class Reader:
             if count == limit:
                 raise CouldNotTell(f"more than {limit} pointers", where=prefix, mend="nothing of this is trusted until they are fewer")
             yield RequestId(layout.pointed_id(key))
+
+
+def _promotes_here(verified: Verified, model: str, environment: str, cluster: str) -> bool:
+    spec = verified.freeze.request.spec
+    named = (spec.model.name, spec.target.environment)
+    return verified.promotes and named == (model, environment) and cluster in spec.target.clusters
 
 
 def _later(verified: Verified, than: Verified | None) -> bool:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 
 from signoff.decision.seals import Filed, NotBelieved, read_seal, read_submission, require_key, signed_by
 from signoff.policy.quorum import Vote, tally
+from signoff.policy.routing import laxity
 from signoff.record.bundle import open_bundle, read_bundle
 from signoff.record.canonical import Json, b64decode, loads
-from signoff.record.freeze import read_freeze
+from signoff.record.freeze import claimed_comparison, read_freeze
 from signoff.record.promotion import (
     PROMOTION_TYPE,
     REJECTION_TYPE,
@@ -62,6 +63,10 @@ def payload(case: Case) -> None:
         raise NotBelieved("the payload does not hash to the digest beside it", where=_REQUEST)
     if case.statement.subject != subjects(case.freeze, case.payload):
         raise NotBelieved("the subjects are not those of the payload", where="event.subject")
+    spec = case.freeze.request.spec
+    shown = (case.freeze.comparison, case.freeze.datasets, case.freeze.explanation.mediaType, case.freeze.explanation.digest)
+    if shown != (claimed_comparison(spec), spec.datasets, spec.explanation.mediaType, spec.explanation.digest):
+        raise NotBelieved("the payload shows other than its request asks for", where=f"{_REQUEST}.content")
 
 
 def projections(case: Case) -> None:
@@ -144,8 +149,7 @@ def route(case: Case) -> None:
     chosen = [one for one in frozen.considered if one.name == frozen.policy]
     if len(chosen) != 1 or (chosen[0].rule, chosen[0].tier) != (frozen.rule, frozen.tier):
         raise NotBelieved("the route's policy, rule and tier are not those of a policy considered", where="event.route")
-    if min(one.tier for one in frozen.considered) != frozen.tier:
-        raise NotBelieved("a stricter policy was considered than the one that was followed", where="event.route")
+    asked: list[tuple[tuple[int, int, bool, int], str]] = []
     for considered in frozen.considered:
         policy = case.published(considered.statement).spec
         rules = {rule.name: rule.tier for rule in policy.rules}
@@ -153,6 +157,9 @@ def route(case: Case) -> None:
             raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
         if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
             raise NotBelieved(f"the policy {frozen.policy} asks for something else in {frozen.tier}", where="event.route.requirement")
+        asked.append((laxity(considered.tier, policy.tiers[considered.tier]), considered.name))
+    if min(asked)[1] != frozen.policy:
+        raise NotBelieved("a stricter policy was considered than the one that was followed", where="event.route")
 
 
 def quorum(case: Case) -> None:

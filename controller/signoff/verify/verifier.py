@@ -7,7 +7,7 @@ An outcome is believed when all of these hold (`verify`):
  3. key           that key is for use ``event``, of the freezing cluster, may speak for the target, and was valid when stored
  4. predicate     the type is promotion/v1 or rejection/v1
  5. schema        six fields, closed all the way down, and a payload in canonical form
- 6. payload       the payload hashes to its digest, and the subjects are those of the payload
+ 6. payload       the payload hashes to its digest, shows what its request asks for, and gives the subjects
  7. projections   the other fields equal the payload and the seals
  8. identity      the request hashes to the id, and the id is the key under which the outcome lies
  9. submission    who asked is what admission signed for this request

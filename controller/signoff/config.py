@@ -1,0 +1,128 @@
+"""The processes' configuration: one strict YAML file each. An unknown field is an error, so that a slip of the pen opens nothing."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import Field, StringConstraints, field_validator
+
+from signoff.decision.principals import Issuer
+from signoff.errors import SignoffError
+from signoff.gate.reference import parse_repository_pattern
+from signoff.gate.verdict import Exemption
+from signoff.manifests import one_mapping
+from signoff.record.canonical import dumps
+from signoff.record.values import Closed, DigestField, Label, Line, parse
+
+Network = IPv4Network | IPv6Network
+
+
+class Common(Closed):
+    """What every process is told: its cluster, the archive, and the digest of the active trust file."""
+
+    cluster: Label
+    archive: Line
+    trust: DigestField
+    kubeconfig: Line | None = None
+
+
+class Listener(Closed):
+    """An address to listen on."""
+
+    host: Line = "0.0.0.0"  # noqa: S104 - inside a Pod the kubelet and the API server come from outside
+    port: Annotated[int, Field(ge=0, le=65535)]
+
+
+class Door(Listener):
+    """The seal's door. ``clientCa`` is the CA of the API server's client certificate, and of nobody else's."""
+
+    clientCa: Line
+
+
+class Tls(Closed):
+    """The serving certificate and its key, as files."""
+
+    certificate: Line
+    key: Line
+
+
+class GateSettings(Closed):
+    """What the gate lets pass besides promoted models."""
+
+    exemptions: tuple[Exemption, ...] = ()
+
+    @field_validator("exemptions")
+    @classmethod
+    def _anchored(cls, exemptions: tuple[Exemption, ...]) -> tuple[Exemption, ...]:
+        for exemption in exemptions:
+            try:
+                parse_repository_pattern(exemption.repository)
+            except SignoffError as error:
+                raise ValueError(str(error)) from None
+        return exemptions
+
+
+class WebhookConfig(Common):
+    """The webhook: the gate, and the seal's door. Without ``door`` this process only gates."""
+
+    sealKey: Line
+    issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)]
+    tls: Tls
+    gateListener: Listener
+    door: Door
+    gate: GateSettings = GateSettings()
+    replicas: Annotated[int, Field(ge=1, le=100)] = 1
+
+
+class ExplanationSource(Closed):
+    """An allowed prefix of https:// addresses; ``addresses`` opens networks that are not on the public internet."""
+
+    prefix: Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?/([!-~]*/)?$")]
+    addresses: tuple[Line, ...] = ()
+
+    @field_validator("addresses")
+    @classmethod
+    def _networks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            ip_network(address)
+        return addresses
+
+
+class ExplanationSettings(Closed):
+    """Where explanations may be fetched from. ``clusterAddresses`` (Pod and Service networks) are never reached."""
+
+    sources: tuple[ExplanationSource, ...] = ()
+    clusterAddresses: tuple[Line, ...] = ()
+    ca: Line | None = None
+    maxBytes: Annotated[int, Field(ge=1, le=10 * 1024 * 1024)] = 10 * 1024 * 1024
+    timeoutSeconds: Annotated[int, Field(ge=1, le=60)] = 10
+
+    @field_validator("clusterAddresses")
+    @classmethod
+    def _networks(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        for address in addresses:
+            ip_network(address)
+        return addresses
+
+
+class OperatorConfig(Common):
+    """The operator: freezes, commits, reports."""
+
+    eventKey: Line
+    explanations: ExplanationSettings = ExplanationSettings()
+    resyncSeconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    liveness: Listener | None = None
+
+
+Config = TypeVar("Config", bound=Closed)
+
+
+def read_config(model: type[Config], path: Path) -> Config:
+    """Return the configuration in a file; `SignoffError` names the first field that is wrong."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SignoffError(f"cannot be read: {error.strerror}", where=str(path), mend="name the file with --config") from None
+    return parse(model, dumps(one_mapping(data, str(path))), str(path))

@@ -1,0 +1,214 @@
+"""The explanation: the requester's document, read so that it can be shown and cannot act.
+
+1. Its bytes are those that the freeze names, at most 10 MiB of UTF-8.
+2. An HTML document stays as it is for the page, which confines it, and becomes text for the terminal and for print.
+3. The text keeps everything written, hidden parts included: an attribute or a style cannot make the two renditions differ in words.
+   Pictures are named by their title or alternative text.
+4. A document whose text would not be the same everywhere, or not in bounded time, is refused: nested too deep, too many elements.
+5. A table that would not fit a line, or that only lays out other tables, is written row by row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+from xml.etree.ElementTree import Element, TreeBuilder
+
+from inscriptis import Inscriptis
+from inscriptis.css_profiles import STRICT_CSS_PROFILE
+from inscriptis.html_properties import Display
+from inscriptis.model.config import ParserConfig
+from inscriptis.model.html_element import HtmlElement
+from lxml import etree  # type: ignore[import-untyped]
+
+from signoff.desk.content import Document
+from signoff.desk.errors import DeskError
+from signoff.desk.legible import columns, legible
+from signoff.record.freeze import Explanation
+from signoff.record.values import sha256
+
+MAX_EXPLANATION: Final = 10 * 1024 * 1024
+MAX_ELEMENTS: Final = 100_000
+MAX_DEPTH: Final = 200
+TABLE_WIDTH: Final = 94
+TABLE_ROWS: Final = 2_000
+LIST_DEPTH: Final = 6
+
+_WHERE: Final = "explanation"
+_UNSEEN: Final = frozenset({"head", "script", "style", "template", "noframes", "iframe", "title"})
+_HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
+_STYLE: Final = STRICT_CSS_PROFILE | {
+    "dt": HtmlElement(display=Display.block),
+    "dd": HtmlElement(display=Display.block, padding_inline=4),
+    "section": HtmlElement(display=Display.block),
+    "details": HtmlElement(display=Display.block),
+    "summary": HtmlElement(display=Display.block),
+    "caption": HtmlElement(display=Display.block),
+    "head": HtmlElement(display=Display.block),
+}
+
+
+def document_of(explanation: bytes, named: Explanation) -> Document:
+    """Return the explanation, ready to be shown; `DeskError` where it is not the one that the freeze names, or cannot be shown."""
+    if len(explanation) > MAX_EXPLANATION:
+        raise DeskError(f"{len(explanation):,} bytes are more than {MAX_EXPLANATION:,}", _WHERE, "shorten the document, its pictures first")
+    digest = sha256(explanation)
+    if (digest, len(explanation)) != (named.digest, named.size):
+        what = f"these are {len(explanation):,} bytes with {digest}, the freeze names {named.size:,} with {named.digest}"
+        raise DeskError(what, _WHERE, "give the exact bytes")
+    try:
+        written = explanation.decode("utf-8").removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise DeskError(f"not UTF-8 at byte {error.start}", _WHERE, "save the document as UTF-8") from None
+    if named.mediaType == "text/html":
+        return Document(markup=written, text=_lines(text_of(written)))
+    return Document(markup=None, text=_lines(written))
+
+
+def text_of(markup: str) -> str:
+    """Return an HTML document as text; `DeskError` by rule 4."""
+    reader = _Reader()
+    parser = etree.HTMLParser(target=reader, encoding="utf-8", remove_pis=True)
+    parser.feed(markup.encode("utf-8"))
+    root: Element = parser.close()
+    if fatal := [entry.message for entry in parser.error_log if entry.level_name == "FATAL"]:
+        raise DeskError(f"the HTML cannot be read to its end: {legible(fatal[0])[:200]}", _WHERE, "simplify the document")
+    for table in [element for element in root.iter("table") if not _fits(element)]:
+        _write_out(table)
+    text: str = Inscriptis(root, ParserConfig(css=_STYLE, table_cell_separator="  ")).get_text()
+    return text
+
+
+def _lines(text: str) -> str:
+    """Return legible lines without trailing blanks, and at most two empty lines in a row."""
+    kept: list[str] = []
+    for line in legible(text).split("\n"):
+        bare = line.rstrip()
+        if bare or (kept and kept[-2:] != ["", ""]):
+            kept.append(bare)
+    return "\n".join(kept).strip("\n")
+
+
+class _Reader:
+    """Builds the tree of what is written, from the parser's events: no attributes, no code, pictures by name (rules 3 and 4)."""
+
+    def __init__(self) -> None:
+        self._tree = TreeBuilder()
+        self._tree.start("body", {})
+        self._open: list[str] = []
+        self._unseen = 0
+        self._picture: list[str] | None = None
+        self._tables: list[Element] = []
+        self._count = 0
+
+    def start(self, tag: str, attributes: Mapping[str, str]) -> None:
+        self._count += 1
+        if self._count > MAX_ELEMENTS:
+            raise DeskError(f"the HTML has more than {MAX_ELEMENTS:,} elements", _WHERE, "shorten the document")
+        self._open.append(tag)
+        if len(self._open) > MAX_DEPTH:
+            raise DeskError(f"the HTML nests more than {MAX_DEPTH} elements deep", _WHERE, "simplify the document")
+        if self._picture is not None:
+            return
+        if tag == "svg" and not self._unseen:
+            self._picture = []
+        elif tag in _UNSEEN:
+            self._unseen += 1
+        elif not self._unseen:
+            self._show(tag, attributes)
+
+    def _show(self, tag: str, attributes: Mapping[str, str]) -> None:
+        if tag == "img":
+            self._tree.data(_picture(attributes.get("alt", "")))
+            return
+        nested = tag in {"ul", "ol"} and sum(name in {"ul", "ol"} for name in self._open) > LIST_DEPTH
+        element = self._tree.start("div" if nested or tag in {"html", "body"} else tag, {})
+        if tag in _HEADINGS:
+            self._tree.data("# ")
+        if tag == "table":
+            if self._tables:
+                self._tables[-1].set("class", "layout")
+            self._tables.append(element)
+
+    def end(self, tag: str) -> None:  # noqa: ARG002 - the parser's interface; what ends is what was opened last
+        if not self._open:
+            return
+        opened = self._open.pop()
+        if self._picture is not None:
+            if opened == "svg" and "svg" not in self._open:
+                words, self._picture = self._picture, None
+                self._tree.start("p", {})
+                self._tree.data(_picture(" ".join(words)))
+                self._tree.end("p")
+        elif opened in _UNSEEN:
+            self._unseen -= 1
+        elif not self._unseen and opened != "img":
+            element = self._tree.end(opened)
+            if element.tag == "table":
+                self._tables.pop()
+
+    def data(self, data: str) -> None:
+        if self._picture is not None:
+            # Of a drawing, its own title and description speak; the labels of axes make no sentence.
+            if self._open[-1] in {"title", "desc"}:
+                self._picture.append(data)
+        elif not self._unseen:
+            self._tree.data(data)
+
+    def comment(self, text: str) -> None:
+        """Comments are not shown."""
+
+    def close(self) -> Element:
+        self._tree.end("body")
+        return self._tree.close()
+
+
+def _picture(words: str) -> str:
+    said = " ".join(words.split())
+    return f"[picture: {said}]" if said else "[picture without a description]"
+
+
+def _own(table: Element) -> Iterator[Element]:
+    """Yield what belongs to this table and not to one inside it, in reading order."""
+    pending = list(reversed(table))
+    while pending:
+        element = pending.pop()
+        if element.tag != "table":
+            yield element
+            pending.extend(reversed(element))
+
+
+def _rows(table: Element) -> list[list[Element]]:
+    rows: list[list[Element]] = []
+    for element in _own(table):
+        if element.tag == "tr" or (element.tag in {"td", "th"} and not rows):
+            rows.append([])
+        if element.tag in {"td", "th"}:
+            rows[-1].append(element)
+    return rows
+
+
+def _fits(table: Element) -> bool:
+    """Whether the table can stand as columns: it holds no other, and its rows fit a line (rule 5)."""
+    if table.get("class") == "layout":
+        return False
+    rows = _rows(table)
+    if len(rows) > TABLE_ROWS:
+        return False
+    widths: dict[int, int] = {}
+    for row in rows:
+        for index, cell in enumerate(row):
+            # Each element inside may indent or mark what follows it.
+            width = columns(" ".join("".join(cell.itertext()).split())) + 4 * (sum(1 for _ in cell.iter()) - 1) + 2
+            widths[index] = max(widths.get(index, 0), width)
+    return sum(widths.values()) <= TABLE_WIDTH
+
+
+def _write_out(table: Element) -> None:
+    for row in _rows(table):
+        for cell in row[:-1]:
+            cell.tail = " | " + (cell.tail or "")
+    for element in _own(table):
+        if element.tag in {"tr", "td", "th"}:
+            element.tag = "div" if element.tag == "tr" else "span"
+    table.tag = "div"

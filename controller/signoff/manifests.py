@@ -1,0 +1,99 @@
+"""Reading YAML that somebody wrote: manifests and configuration.
+
+1. At most 16 MiB and 5,000 documents; aliases are followed, and what they unfold to is bounded; no duplicate keys, no tags but YAML's own.
+2. What comes out is JSON: keys are text, and a date stays the text that was written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Final, cast
+
+import yaml
+
+from signoff.errors import SignoffError
+from signoff.record.canonical import Json
+
+MAX_BYTES: Final = 16 * 1024 * 1024
+MAX_DOCUMENTS: Final = 5_000
+MAX_DEPTH: Final = 64
+MAX_NODES: Final = 1_000_000
+
+
+class BadManifest(SignoffError):
+    """A file that is not the YAML that was expected."""
+
+
+class _Loader(yaml.SafeLoader):
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"nested deeper than {MAX_DEPTH}")
+        node = super().compose_node(parent, index)
+        self.depth -= 1
+        return node
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, object]:
+    result: dict[str, object] = {}
+    for key_node, value_node in node.value:
+        key = loader.construct_object(key_node, deep=True)
+        if not isinstance(key, str):
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is no text; quote it", key_node.start_mark)
+        if key in result:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+        result[key] = loader.construct_object(value_node, deep=True)
+    return result
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _refuse_unbounded(value: object) -> None:
+    pending: list[tuple[object, int]] = [(value, 1)]
+    count = 0
+    while pending:
+        item, depth = pending.pop()
+        count += 1
+        if count > MAX_NODES or depth > MAX_DEPTH:
+            raise yaml.YAMLError(f"unfolds to more than {MAX_NODES} values, or deeper than {MAX_DEPTH}")
+        if isinstance(item, dict):
+            pending.extend((child, depth + 1) for child in item.values())
+        elif isinstance(item, list):
+            pending.extend((child, depth + 1) for child in item)
+
+
+def documents(data: bytes, where: str) -> Iterator[Json]:
+    """Return the documents of a YAML (or JSON) stream, the empty ones left out; `BadManifest` says where it is none."""
+    if len(data) > MAX_BYTES:
+        raise BadManifest(f"{len(data)} bytes are more than {MAX_BYTES}", where=where, mend="split the file")
+    try:
+        text = data.decode("utf-8")
+        loader = _Loader(text)
+        count = 0
+        while loader.check_data():  # type: ignore[no-untyped-call]
+            value = loader.get_data()
+            count += 1
+            if count > MAX_DOCUMENTS:
+                raise BadManifest(f"more than {MAX_DOCUMENTS} documents", where=where, mend="split the file")
+            if value is not None:
+                _refuse_unbounded(value)
+                yield cast("Json", value)
+    except UnicodeDecodeError as error:
+        raise BadManifest(f"not UTF-8 at byte {error.start}", where=where) from None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise BadManifest(f"not YAML: {' '.join(str(error).split())}", where=where) from None
+
+
+def one_mapping(data: bytes, where: str) -> Mapping[str, Json]:
+    """Return the one document of a file, an object."""
+    found = list(documents(data, where))
+    if len(found) != 1 or not isinstance(found[0], Mapping):
+        raise BadManifest("expected one document, an object", where=where)
+    return found[0]

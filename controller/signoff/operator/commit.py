@@ -1,0 +1,137 @@
+"""Writing the outcome: the one conditional write that is the promotion.
+
+1. Only seals count that an existing PromotionDecision carries and the archive holds, byte for byte. An archived Reject of somebody eligible goes before
+   a quorum until the slot is filled.
+2. What would not verify is never written: the event is verified by the one verifier before it is put.
+3. Pointers first, then the event, if absent. On "exists" it is read, verified and compared: the same verdict on the same freeze is done;
+   anything else is the outcome that won, and stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from signoff.archive import layout
+from signoff.archive.store import ArchiveError, Exists, Missing
+from signoff.archive.write import create_or_same
+from signoff.decision.seals import Filed, read_seal
+from signoff.errors import SignoffError
+from signoff.policy.quorum import Quorum, Vote, asked, tally
+from signoff.record.bundle import MAX_BUNDLE, Signer, sign_bundle
+from signoff.record.canonical import b64decode, dumps
+from signoff.record.freeze import Freeze
+from signoff.record.promotion import (
+    PROMOTION_TYPE,
+    REJECTION_TYPE,
+    OutcomeType,
+    SealedDecision,
+    artifact_subjects,
+    image_subjects,
+    outcome_bytes,
+)
+from signoff.record.values import Digest
+from signoff.verify.case import Outcome
+from signoff.verify.reader import Reader
+from signoff.verify.verifier import Verified, verify
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The decisions on a freeze that count, how far they go, and in words what does not count."""
+
+    approvals: tuple[SealedDecision, ...]
+    rejections: tuple[SealedDecision, ...]
+    quorum: Quorum
+    ignored: tuple[str, ...]
+
+
+def collect(reader: Reader, freeze: Freeze, digest: Digest, carried: Iterable[tuple[str, str]]) -> Collected:
+    """Return the decisions on a freeze; ``carried`` are (name, base64 bundle) of the PromotionDecisions that name it (rule 1)."""
+    archived = _archived(reader, freeze, digest)
+    approvals: dict[str, SealedDecision] = {}
+    ignored: list[str] = []
+    for name, bundle in carried:
+        try:
+            data = b64decode(bundle, f"promotiondecision {name}")
+        except SignoffError as error:
+            ignored.append(str(error))
+            continue
+        sealed = next((one for one in archived if one.bundle == data), None)
+        if sealed is None:
+            ignored.append(f"promotiondecision {name} carries a seal that is not in the archive")
+        elif sealed.seal.decided.verdict == "Approve":
+            approvals[sealed.seal.decided.principal.key] = sealed
+    rejections = tuple(one for one in archived if one.seal.decided.verdict == "Reject" and _eligible(freeze, one))
+    counted = tuple(one for one in approvals.values() if _eligible(freeze, one))
+    votes = [Vote(one.seal.decided.principal, one.seal.decided.roles) for one in counted]
+    return Collected(counted, rejections, tally(freeze, votes), tuple(ignored))
+
+
+def outcome_due(collected: Collected) -> tuple[OutcomeType, Sequence[SealedDecision]] | None:
+    """Return which outcome the decisions lead to, and by which seals; None while more are awaited."""
+    if collected.rejections:
+        return REJECTION_TYPE, collected.rejections
+    if collected.quorum.reached:
+        return PROMOTION_TYPE, collected.approvals
+    return None
+
+
+def commit(
+    reader: Reader, signer: Signer, freeze: Freeze, kind: OutcomeType, decisions: Sequence[SealedDecision], now: datetime
+) -> Verified:
+    """Write the outcome and return it as the archive has it, or the other outcome that won the slot (rules 2 and 3)."""
+    payload = _payload(reader, freeze, decisions)
+    bundle = sign_bundle(outcome_bytes(kind, payload, freeze, decisions), signer)
+    unwritten = Filed(bundle, now)
+    verify(Outcome(unwritten, freeze.id), reader.trust, reader.policies_of(unwritten))
+    for key in pointers(freeze):
+        create_or_same(reader.store, key, dumps({"event": layout.event(freeze.id)}) + b"\n")
+    with suppress(Exists):  # by whomever: what lies there is the outcome
+        reader.store.create(layout.event(freeze.id), bundle)
+    return reader.outcome(freeze.id)
+
+
+def pointers(freeze: Freeze) -> tuple[str, ...]:
+    """Return the keys of the pointers to a freeze's event."""
+    model, environment = freeze.request.spec.model, freeze.request.spec.target.environment
+    digests = {f"sha256:{one.digest.sha256}" for one in (*image_subjects(freeze), *artifact_subjects(freeze))}
+    return (
+        layout.model_pointer(model.name, environment, freeze.id),
+        layout.repository_pointer(model.repository, environment, freeze.id),
+        *(layout.subject_pointer(digest, environment, freeze.id) for digest in sorted(digests)),
+    )
+
+
+def _payload(reader: Reader, freeze: Freeze, decisions: Sequence[SealedDecision]) -> bytes:
+    _, payload = reader.freeze(freeze.id, decisions[0].seal.freeze)
+    return payload
+
+
+def _archived(reader: Reader, freeze: Freeze, digest: Digest) -> tuple[SealedDecision, ...]:
+    found: list[SealedDecision] = []
+    for key in reader.store.list(layout.seals_prefix(digest)):
+        try:
+            stored = reader.store.read(key, limit=MAX_BUNDLE)
+        except Missing:
+            continue
+        try:
+            sealed = read_seal(Filed(stored.data, stored.stored_at), reader.trust, freeze.request.spec.target, key)
+        except ArchiveError:
+            raise
+        except SignoffError:
+            continue  # a seal that does not count decides nothing, for or against
+        principal = sealed.seal.decided.principal
+        lies_right = key == layout.seal(digest, principal.issuer, principal.subject)
+        if lies_right and (sealed.seal.id, sealed.seal.freeze) == (freeze.id, digest):
+            found.append(sealed)
+    return tuple(found)
+
+
+def _eligible(freeze: Freeze, sealed: SealedDecision) -> bool:
+    decided = sealed.seal.decided
+    roles = {role.name: set(role.groups) for role in freeze.route.requirement.roles}
+    holds = all(roles.get(role, set()) & set(decided.groups) for role in decided.roles)
+    return holds and not (freeze.route.requirement.fourEyes and asked(freeze, decided.principal))

@@ -1,0 +1,245 @@
+"""From a ModelPromotion to its outcome: what is done each time that something may have changed.
+
+ 1. The spec is of its closed schema; the request's id is hashed from it.
+ 2. A request for other clusters is left alone.
+ 3. Admission witnessed who submitted it.
+ 4. An outcome in the archive, under whatever crash it came about, is the outcome.
+ 5. The published policies give the route; none covers it: stalled until one does.
+ 6. The desk is frozen. A freeze in the archive that still says what would be frozen now is used again (after a crash, in a rebuilt cluster).
+ 7. The decisions on this freeze are collected, and when they suffice the outcome is written.
+
+Every error ends in "nothing promoted, nothing lost": a state that says what to do, and when it is tried again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from signoff.archive import layout
+from signoff.archive.store import ArchiveError, Damaged, Missing, Store, Unavailable
+from signoff.archive.write import create_or_same, write_blob
+from signoff.config import ExplanationSettings
+from signoff.decision.seals import CouldNotTell, Filed, read_submission
+from signoff.desk.freezing import CannotFreeze, Gathered, Stale, freeze_request, refuse_stale
+from signoff.desk.render import RENDERER
+from signoff.errors import SignoffError
+from signoff.operator.cluster import Cluster, ClusterError, Object
+from signoff.operator.commit import collect, commit, outcome_due
+from signoff.operator.explanations import CannotFetch, fetch
+from signoff.operator.status import State
+from signoff.policy.routing import NoRoute, asks_the_same, route
+from signoff.record.bundle import Signer
+from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
+from signoff.record.promotion import as_json
+from signoff.record.request import Spec, read_spec, request_id, request_value
+from signoff.record.values import Digest, RecordError, RequestId, parse, sha256
+from signoff.verify.policies import in_force
+from signoff.verify.reader import Reader
+from signoff.verify.verifier import Failed, Verified
+
+SOON: Final = 2.0
+LATER: Final = 30.0
+MAX_FREEZES: Final = 100
+
+
+@dataclass(frozen=True)
+class Operator:
+    """The operator of one cluster: what it works with."""
+
+    cluster_name: str
+    cluster: Cluster
+    store: Store
+    reader: Reader
+    signer: Signer
+    explanations: ExplanationSettings
+    now: Callable[[], datetime]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A request as the resource states it."""
+
+    namespace: str
+    name: str
+    spec_value: Mapping[str, Json]
+    spec: Spec
+    id: RequestId
+    submission: WitnessedSubmission
+
+
+def reconcile(operator: Operator, promotion: Object) -> State:
+    """Bring a promotion as far as it can go now, and return the state that it is in."""
+    request: RequestId | None = None
+    try:
+        namespace, name, spec_value = _identity(promotion)
+        spec = read_spec(spec_value)
+        request = request_id(request_value(namespace, name, spec_value))
+        if operator.cluster_name not in spec.target.clusters:
+            clusters = ", ".join(spec.target.clusters)
+            return State("elsewhere", "OtherCluster", f"for {clusters}; this is {operator.cluster_name}: nothing to do here", request)
+        archived = _outcome(operator, request)
+        if archived is not None:
+            return _ended(archived)
+        asked = _Asked(namespace, name, spec_value, spec, request, _submission(operator, promotion, spec, request))
+        return _promote(operator, asked)
+    except (Unavailable, ClusterError) as error:
+        return State("progressing", "OutOfReach", f"{error}; nothing is lost, it is tried again", request, retry=SOON)
+    except SignoffError as error:
+        return _stuck(error, request)
+
+
+def _promote(operator: Operator, asked: _Asked) -> State:
+    policies = in_force(operator.cluster.policies(), operator.reader, asked.spec.target)
+    try:
+        derived = route(asked.spec, policies.published)
+    except NoRoute as error:
+        hints = "".join(f"; {one}" for one in policies.ignored[:3])
+        return State("stalled", "NoPolicy", f"{error}{hints}", asked.id, retry=LATER)
+    target = asked.spec.target
+    live = operator.reader.incumbent(asked.spec.model.name, target.environment, operator.cluster_name)
+    refuse_stale(asked.spec, live)
+    freeze, digest = _reusable(operator, asked, derived, live) or _freeze(operator, asked, derived, live)
+    return _decide(operator, asked, freeze, digest)
+
+
+def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -> State:
+    carried = [
+        (_text(one, "metadata", "name"), _text(one, "seal", "bundle"))
+        for one in operator.cluster.decisions(asked.namespace)
+        if _text(one, "spec", "promotion") == asked.name and _text(one, "spec", "freeze") == digest
+    ]
+    collected = collect(operator.reader, freeze, digest, carried)
+    decided = tuple(one.seal.decided for one in (*collected.approvals, *collected.rejections))
+    due = outcome_due(collected)
+    if due is None:
+        awaited = ", ".join(collected.quorum.missing)
+        message = f"frozen in {freeze.route.tier} by policy {freeze.route.policy}; awaiting {awaited}: kubectl signoff approve {asked.name}"
+        return State("waiting", "AwaitingDecision", message, asked.id, freeze, digest, decided, retry=LATER, ignored=collected.ignored)
+    outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
+    return _ended(outcome)
+
+
+def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest]:
+    fetched = fetch(asked.spec.explanation, asked.namespace, operator.cluster, operator.explanations)
+    frozen = freeze_request(
+        Gathered(
+            namespace=asked.namespace,
+            name=asked.name,
+            spec_value=asked.spec_value,
+            spec=asked.spec,
+            cluster=operator.cluster_name,
+            submissions=(asked.submission,),
+            route=derived,
+            live=live,
+            explanation=fetched.content,
+            origin=fetched.origin,
+        )
+    )
+    for content in (fetched.content, *(one.content for one in frozen.renditions)):
+        write_blob(operator.store, content)
+    create_or_same(operator.store, layout.freeze(asked.id, frozen.digest), frozen.payload)
+    return frozen.freeze, frozen.digest
+
+
+def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest] | None:
+    for count, key in enumerate(operator.store.list(layout.freezes_prefix(asked.id))):
+        if count == MAX_FREEZES:
+            raise CouldNotTell(f"more than {MAX_FREEZES} freezes of one request", where=key, mend="make a new request (spec.attempt)")
+        digest = Digest(f"sha256:{key.rpartition('/')[2]}")
+        try:
+            freeze, _ = operator.reader.freeze(asked.id, digest)
+        except (Damaged, RecordError):
+            continue  # a bad freeze occupies nothing: the slot is the request's, and freezes lie beneath it by content
+        current = freeze.cluster == operator.cluster_name and freeze.renderer == RENDERER and freeze.live == live
+        if current and asks_the_same(derived, freeze.route) and _is_of(freeze, asked) and _witnessed(operator, freeze):
+            return freeze, digest
+    return None
+
+
+def _is_of(freeze: Freeze, asked: _Asked) -> bool:
+    value = request_value(asked.namespace, asked.name, asked.spec_value)
+    return freeze.id == asked.id and dumps(as_json(freeze.request)) == dumps(value)
+
+
+def _witnessed(operator: Operator, freeze: Freeze) -> bool:
+    try:
+        for one in freeze.submissions:
+            filed = Filed(b64decode(one.bundle, "submission"), operator.now())
+            read_submission(filed, operator.reader.trust, freeze.request.spec.target)
+    except SignoffError:
+        return False
+    return True
+
+
+def _submission(operator: Operator, promotion: Object, spec: Spec, request: RequestId) -> WitnessedSubmission:
+    bundle = _text(promotion, "submission", "bundle")
+    if not bundle:
+        raise CannotFreeze(
+            "admission has not witnessed who submitted this", where="submission", mend="delete the resource and apply it again"
+        )
+    filed = Filed(b64decode(bundle, "submission.bundle"), operator.now())
+    submission = read_submission(filed, operator.reader.trust, spec.target)
+    if submission.id != request:
+        raise CannotFreeze("is the submission of another request", where="submission", mend="delete the resource and apply it again")
+    value: Json = {"principal": as_json(submission.principal), "time": submission.time, "bundle": b64encode(filed.bundle)}
+    return parse(WitnessedSubmission, dumps(value), "submission")
+
+
+def _outcome(operator: Operator, request: RequestId) -> Verified | None:
+    try:
+        return operator.reader.outcome(request)
+    except Missing:
+        return None
+
+
+def _ended(outcome: Verified) -> State:
+    names = ", ".join(f"{one.principal.name} at {one.time}" for one in outcome.decisions)
+    spec = outcome.freeze.request.spec
+    what = f"{spec.model.name} {spec.model.version} for {spec.target.environment}"
+    told = f"{what} is promoted: approved by {names}"
+    if not outcome.promotes:
+        told = f"{what} was rejected by {names}; a new try is a new request (spec.attempt)"
+    return State(
+        "promoted" if outcome.promotes else "rejected",
+        "Promoted" if outcome.promotes else "Rejected",
+        told,
+        outcome.id,
+        outcome.freeze,
+        sha256(outcome.payload),
+        outcome.decisions,
+        outcome.digest,
+    )
+
+
+def _stuck(error: SignoffError, request: RequestId | None) -> State:
+    reasons: dict[type[SignoffError], str] = {
+        Stale: "Stale",
+        CannotFreeze: "CannotFreeze",
+        CannotFetch: "ExplanationUnavailable",
+        Failed: "ArchiveAltered",
+        CouldNotTell: "CouldNotTell",
+    }
+    reason = next((name for kind, name in reasons.items() if isinstance(error, kind)), "Invalid")
+    if isinstance(error, ArchiveError):
+        reason = "ArchiveRefuses"
+    if isinstance(error, CannotFetch) and error.again:
+        return State("progressing", reason, f"{error}; it is tried again", request, retry=SOON)
+    return State("stalled", reason, str(error), request, retry=LATER)
+
+
+def _identity(promotion: Object) -> tuple[str, str, Mapping[str, Json]]:
+    spec = promotion.get("spec")
+    if not isinstance(spec, Mapping):
+        raise RecordError("is missing", where="spec", mend="write one: signoff draft IMAGE")
+    return _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name"), spec
+
+
+def _text(value: Object, *path: str) -> str:
+    item: Json = value
+    for step in path:
+        item = item.get(step) if isinstance(item, Mapping) else None
+    return item if isinstance(item, str) else ""

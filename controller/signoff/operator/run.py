@@ -1,0 +1,167 @@
+"""The operator's process: kopf watches, a queue reconciles.
+
+1. What kopf reports only says which promotion to look at again; what is done follows from the resource and the archive as they are then.
+   Nothing is kept in annotations, and there are no finalizers: a stopped operator holds nobody up.
+2. One promotion is reconciled by one worker at a time; while it is, another report asks for one more look afterwards.
+3. What is not ended is looked at again by itself: soon where something was out of reach (with growing pauses), at the resync otherwise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import kopf
+
+from signoff.errors import SignoffError
+from signoff.operator.reconcile import LATER, SOON, Operator, reconcile
+from signoff.operator.status import State, status_of
+from signoff.record.canonical import Json
+from signoff.record.values import format_time
+
+LOG: Final = logging.getLogger("signoff.operator")
+_WORKERS: Final = 4
+_LONGEST_PAUSE: Final = 60.0
+
+Key = tuple[str, str]
+
+
+class Queue:
+    """Promotions to look at (rule 2 and 3)."""
+
+    def __init__(self, operator: Operator, resync: float) -> None:
+        self._operator = operator
+        self._resync = resync
+        self._waiting: asyncio.Queue[Key] = asyncio.Queue()
+        self._queued: set[Key] = set()
+        self._running: set[Key] = set()
+        self._again: set[Key] = set()
+        self._timers: dict[Key, asyncio.TimerHandle] = {}
+        self._tries: dict[Key, int] = {}
+
+    def look_at(self, key: Key) -> None:
+        """Ask for a look at a promotion."""
+        timer = self._timers.pop(key, None)
+        if timer is not None:
+            timer.cancel()
+        if key in self._running:
+            self._again.add(key)
+        elif key not in self._queued:
+            self._queued.add(key)
+            self._waiting.put_nowait(key)
+
+    def look_at_all(self) -> None:
+        """Ask for a look at every promotion that has not ended."""
+        for key in list(self._timers):
+            self.look_at(key)
+
+    async def work(self) -> None:
+        """Reconcile one promotion after another, for ever."""
+        while True:
+            key = await self._waiting.get()
+            self._queued.discard(key)
+            self._running.add(key)
+            pause: float | None = SOON
+            try:
+                pause = await asyncio.to_thread(self._look, key)
+            except Exception:
+                LOG.exception("looking at %s/%s failed; it is tried again", *key)
+            finally:
+                self._running.discard(key)
+            self._schedule(key, pause)
+
+    def _schedule(self, key: Key, pause: float | None) -> None:
+        if key in self._again:
+            self._again.discard(key)
+            self.look_at(key)
+            return
+        if pause is None:
+            self._tries.pop(key, None)
+            return
+        tries = self._tries[key] = self._tries.get(key, 0) + 1 if pause < LATER else 0
+        delay = min(pause * 2 ** min(tries, 5), _LONGEST_PAUSE) if pause < LATER else self._resync
+        self._timers[key] = asyncio.get_running_loop().call_later(delay, self.look_at, key)
+
+    def _look(self, key: Key) -> float | None:
+        promotion = self._operator.cluster.promotion(*key)
+        if promotion is None:
+            return None
+        state = reconcile(self._operator, promotion)
+        try:
+            _report(self._operator, promotion, state)
+        except SignoffError as error:
+            LOG.warning("%s/%s: %s", *key, error)
+            return SOON
+        return state.retry
+
+
+def _report(operator: Operator, promotion: Mapping[str, Json], state: State) -> None:
+    metadata, old = promotion.get("metadata"), promotion.get("status")
+    generation = metadata.get("generation") if isinstance(metadata, Mapping) else None
+    before = old if isinstance(old, Mapping) else {}
+    status = status_of(state, generation if isinstance(generation, int) else 0, before, format_time(operator.now()))
+    if status == before:
+        return
+    operator.cluster.set_status(promotion, status)
+    if state.reason != _reason(before):
+        warning = state.phase in {"stalled", "rejected"}
+        operator.cluster.tell(promotion, "Warning" if warning else "Normal", state.reason, state.message)
+        LOG.info("%s/%s: %s: %s", *_name(promotion), state.reason, state.message)
+
+
+def _reason(status: Mapping[str, Json]) -> str:
+    conditions = status.get("conditions")
+    for one in conditions if isinstance(conditions, list) else ():
+        if isinstance(one, Mapping) and one.get("type") == "Ready":
+            reason = one.get("reason")
+            return reason if isinstance(reason, str) else ""
+    return ""
+
+
+def _name(promotion: Mapping[str, Json]) -> Key:
+    metadata = promotion.get("metadata")
+    return (str(metadata.get("namespace")), str(metadata.get("name"))) if isinstance(metadata, Mapping) else ("", "")
+
+
+def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
+    """Return kopf's handlers for an operator."""
+    handlers = kopf.OperatorRegistry()
+    queue = Queue(operator, resync)
+    workers: list[asyncio.Task[None]] = []
+
+    @kopf.on.startup(registry=handlers)
+    async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
+        settings.posting.enabled = False
+        settings.scanning.disabled = True
+        settings.watching.server_timeout = 270
+        settings.networking.request_timeout = 30
+        workers.extend(asyncio.create_task(queue.work()) for _ in range(_WORKERS))
+
+    @kopf.on.cleanup(registry=handlers)
+    async def stop(**_: Any) -> None:
+        for worker in workers:
+            worker.cancel()
+
+    @kopf.on.event("signoff.dev", "v1alpha1", "modelpromotions", registry=handlers)
+    async def promotion(namespace: str | None, name: str | None, event: kopf.RawEvent, **_: Any) -> None:
+        if namespace and name and event["type"] != "DELETED":
+            queue.look_at((namespace, name))
+
+    @kopf.on.event("signoff.dev", "v1alpha1", "promotiondecisions", registry=handlers)
+    async def decision(namespace: str | None, spec: kopf.Spec, event: kopf.RawEvent, **_: Any) -> None:
+        if namespace and isinstance(spec.get("promotion"), str) and event["type"] != "DELETED":
+            queue.look_at((namespace, spec["promotion"]))
+
+    @kopf.on.event("signoff.dev", "v1alpha1", "promotionpolicies", registry=handlers)
+    async def policy(**_: Any) -> None:
+        queue.look_at_all()
+
+    return handlers
+
+
+def now() -> datetime:
+    """Return the time, aware and in UTC."""
+    return datetime.now(UTC)

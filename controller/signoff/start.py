@@ -1,0 +1,59 @@
+"""What every process does first: open the archive, read the active trust file by its digest, prove its rights."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+from signoff.archive import layout
+from signoff.archive.open import open_store
+from signoff.archive.store import Missing, Store
+from signoff.config import Common
+from signoff.errors import SignoffError
+from signoff.record.keys import PemSigner
+from signoff.record.trust import MAX_TRUST, Trust, Use, read_trust
+from signoff.record.values import Digest, sha256
+from signoff.verify.reader import Reader
+
+LOG = logging.getLogger("signoff")
+
+
+def open_archive(config: Common) -> tuple[Store, Reader]:
+    """Return the store and a reader under the active trust file; `SignoffError` says what is missing."""
+    store = open_store(config.archive)
+    store.check()
+    return store, Reader(store, active_trust(store, config.trust))
+
+
+def active_trust(store: Store, digest: Digest) -> Trust:
+    """Return the trust file with this digest, from the archive; it is hashed, not believed."""
+    try:
+        stored = store.read(layout.statement("trust", digest), limit=MAX_TRUST)
+    except Missing:
+        raise SignoffError(
+            f"the archive holds no trust file {digest}", where="trust", mend="name the digest that `signoff init` or `signoff trust` printed"
+        ) from None
+    if sha256(stored.data) != digest:
+        raise SignoffError(f"the trust file {digest} was altered", where=stored.key, mend="restore it from a copy of the archive")
+    return read_trust(stored.data, stored.key)
+
+
+def signer(path: str, use: Use, trust: Trust, cluster: str) -> PemSigner:
+    """Return the signer of a private key file; `SignoffError` unless the trust file names its key for this use and cluster."""
+    try:
+        pem = Path(path).read_bytes()
+    except OSError as error:
+        raise SignoffError(f"the key cannot be read: {error.strerror}", where=path, mend="mount it, or correct the path") from None
+    own = PemSigner(pem, path)
+    key = trust.key(own.key_id)
+    if key is None or key.use != use or key.cluster != cluster:
+        named = "does not name it" if key is None else f"names it for {key.use} in cluster {key.cluster}"
+        raise SignoffError(
+            f"this key {own.key_id} should {use} in cluster {cluster}, but the trust file {named}", where=path, mend="add it to the trust file"
+        )
+    return own
+
+
+def prove(store: Store) -> None:
+    """Prove this process's own rights in the archive, and log what could not be proven."""
+    LOG.info("archive: %s", store.prove().remark)

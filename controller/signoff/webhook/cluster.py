@@ -1,0 +1,131 @@
+"""What the webhook asks of the API server: a namespace's labels, a promotion, the policies, and whether somebody may approve.
+
+The labels of a namespace are remembered for two seconds; everything else is asked anew each time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Final, cast
+
+from kubernetes import client, config
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from signoff.errors import SignoffError
+from signoff.record.canonical import Json
+
+GROUP: Final = "signoff.dev"
+VERSION: Final = "v1alpha1"
+_TIMEOUT: Final = 3
+_LABELS_FRESH: Final = 2.0
+_MAX_NAMESPACES: Final = 10_000
+
+
+class ClusterError(SignoffError):
+    """The API server did not answer a question of ours."""
+
+
+class NotFound(ClusterError):
+    """The API server knows no such object."""
+
+
+@dataclass(frozen=True)
+class _Labels:
+    labels: Mapping[str, str]
+    read_at: float
+
+
+def api_client(kubeconfig: str | None) -> client.ApiClient:
+    """Return a client of the API server: by a kubeconfig file, or from inside a Pod."""
+    settings = client.Configuration()
+    try:
+        if kubeconfig is not None:
+            config.load_kube_config(config_file=str(Path(kubeconfig)), client_configuration=settings)  # type: ignore[no-untyped-call]
+        else:
+            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
+    except config.ConfigException as error:
+        raise SignoffError(f"no way to the API server: {error}", mend="run inside a Pod, or name a file as kubeconfig") from None
+    settings.connection_pool_maxsize = 32
+    settings.retries = False
+    return client.ApiClient(settings)
+
+
+class Cluster:
+    """Questions to the API server. Safe to use from many threads; each blocks for at most a few seconds."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._core = client.CoreV1Api(api)
+        self._custom = client.CustomObjectsApi(api)
+        self._authorization = client.AuthorizationV1Api(api)
+        self._labels: dict[str, _Labels] = {}
+        self._lock = Lock()
+
+    def known_labels(self, namespace: str) -> Mapping[str, str] | None:
+        """Return the labels of a namespace where they were read in the last two seconds."""
+        with self._lock:
+            found = self._labels.get(namespace)
+        return found.labels if found is not None and time.monotonic() - found.read_at < _LABELS_FRESH else None
+
+    def labels(self, namespace: str) -> Mapping[str, str]:
+        """Return the labels of a namespace; `ClusterError` where they could not be read."""
+        known = self.known_labels(namespace)
+        if known is not None:
+            return known
+        read_at = time.monotonic()
+        try:
+            found = self._core.read_namespace(namespace, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _failed(f"namespace {namespace}", error) from None
+        labels: Mapping[str, str] = (found.metadata.labels if found.metadata else None) or {}
+        with self._lock:
+            if len(self._labels) >= _MAX_NAMESPACES:
+                self._labels.clear()
+            self._labels[namespace] = _Labels(labels, read_at)
+        return labels
+
+    def promotion(self, namespace: str, name: str) -> Mapping[str, Json]:
+        """Return a ModelPromotion; `NotFound` where there is none."""
+        try:
+            found = self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "modelpromotions", name, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _failed(f"modelpromotion {namespace}/{name}", error) from None
+        return cast("Mapping[str, Json]", found)
+
+    def policies(self) -> Sequence[Mapping[str, Json]]:
+        """Return every PromotionPolicy."""
+        try:
+            found = self._custom.list_cluster_custom_object(GROUP, VERSION, "promotionpolicies", _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _failed("promotionpolicies", error) from None
+        return cast("Sequence[Mapping[str, Json]]", cast("Mapping[str, Json]", found)["items"])
+
+    def may_approve(self, user: Mapping[str, Json], namespace: str, tier: str) -> bool:
+        """Whether this user may ``approve`` the tier in the namespace (SubjectAccessReview, authorization.k8s.io/v1)."""
+        review = client.V1SubjectAccessReview(
+            spec=client.V1SubjectAccessReviewSpec(
+                user=user.get("username"),
+                uid=user.get("uid"),
+                groups=user.get("groups"),
+                extra=user.get("extra"),
+                resource_attributes=client.V1ResourceAttributes(
+                    group=GROUP, resource="materialitytiers", name=tier, verb="approve", namespace=namespace
+                ),
+            )
+        )
+        try:
+            answer = self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _failed("subjectaccessreview", error) from None
+        return answer.status is not None and bool(answer.status.allowed) and not answer.status.denied
+
+
+def _failed(what: str, error: ApiException | HTTPError) -> ClusterError:
+    if isinstance(error, ApiException) and error.status == 404:
+        return NotFound("the API server knows no such object", where=what)
+    reason = f"{error.status} {error.reason}" if isinstance(error, ApiException) else type(error).__name__
+    return ClusterError(f"the API server did not answer: {reason}", where=what, mend="try again")

@@ -1,0 +1,263 @@
+"""PromotionDecisions at admission: where a decision becomes a seal.
+
+The seal is made when all of these hold, in this order, and it is in the archive before the review is answered:
+
+ 1. The client made no seal; the spec is of its closed schema, and after creation it does not change.
+ 2. The promotion exists, admission witnessed its submission, and this cluster is its target and may speak for it.
+ 3. The freeze is in the archive, is of this very request, and was frozen in this cluster.
+ 4. The policies that it names are published, the route derived again is the frozen one, and the policies in force would not route more strictly.
+ 5. Who asked is who admission witnessed. The desk, made again from the request and the archived explanation, is the one that the freeze names, byte for
+    byte; the rendition shown is one of it.
+ 6. The desk is not stale: the incumbent that it shows is still the live one.
+ 7. Who decides is a person, holds a role of the route, did not ask for the promotion, and may ``approve`` the tier (SubjectAccessReview).
+ 8. The request has no outcome yet. Whoever decided the same before gets the stored seal back; another verdict of theirs is refused.
+
+Everything is read from the archive, nothing from a status. A dry run goes through the same checks and gets no seal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from signoff.archive import layout
+from signoff.archive.store import Exists, Missing
+from signoff.archive.write import read_blob
+from signoff.decision.eligibility import Standing, standing
+from signoff.decision.principals import Resolved
+from signoff.decision.seals import Filed, read_published, read_seal, read_submission, seal_bundle
+from signoff.desk.freezing import refuse_other_desk, refuse_stale
+from signoff.policy.routing import is_stricter, route
+from signoff.record.bundle import MAX_BUNDLE
+from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.freeze import Freeze
+from signoff.record.promotion import SealedDecision, as_json
+from signoff.record.request import read_spec, request_id, request_value
+from signoff.record.seal import PromotionName, Seal
+from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, format_time, parse
+from signoff.verify.policies import in_force
+from signoff.webhook.promotions import submission_of
+from signoff.webhook.review import Reply, Review
+from signoff.webhook.witness import Refused, Witness, field, unchanged
+
+MAX_EXPLANATION: Final = 10 * 1024 * 1024
+_NEW = "a decision is created once and not changed; make a new request where another decision is wanted"
+
+
+class DecisionSpec(Closed):
+    """``PromotionDecision.spec``."""
+
+    promotion: ObjectName
+    freeze: DigestField
+    rendition: DigestField
+    verdict: Literal["Approve", "Reject"]
+    meaning: Text
+    comment: Text | None = None
+
+
+@dataclass(frozen=True)
+class _Checked:
+    """What the checks found out."""
+
+    spec: DecisionSpec
+    request: RequestId
+    freeze: Freeze
+    who: Resolved
+    standing: Standing
+
+
+def seal(witness: Witness, review: Review) -> Reply:
+    """Answer the mutating review."""
+    if review.operation == "UPDATE":
+        return _update(review)
+    if "seal" in review.obj:
+        raise Refused("only admission makes seals", where="seal", mend="leave it out")
+    checked = _check(witness, review)
+    stored = _stored(witness, checked)
+    if stored is not None:
+        _require_same(stored, checked.spec)
+    elif _has_outcome(witness, checked.request):
+        raise Refused("the request has its outcome already", where="spec.promotion", mend=f"see: signoff why {checked.freeze.id}")
+    if review.dry_run:
+        return Reply(warnings=("dry run: the decision would be accepted; nothing was sealed",))
+    bundle = stored.bundle if stored is not None else _seal(witness, review, checked)
+    value: Json = {"bundle": b64encode(bundle)}
+    return Reply(patch=({"op": "add", "path": "/seal", "value": value},))
+
+
+def check(witness: Witness, review: Review) -> Reply:
+    """Answer the validating review: the seal on the final object is ours, archived, of this decision, by whoever sent it."""
+    if review.operation == "UPDATE":
+        if not (unchanged(review, "spec") and unchanged(review, "seal")):
+            raise Refused(_NEW, where="spec")
+        return Reply()
+    bundle = field(review.obj, "seal", "bundle")
+    if review.dry_run and "seal" not in review.obj:
+        return Reply()
+    if not bundle:
+        raise Refused("the decision bears no seal", where="seal", mend="create it again; nothing was decided")
+    spec = _spec(review)
+    request, freeze, _ = _freeze(witness, review.namespace, spec)
+    filed = Filed(b64decode(bundle, "seal.bundle"), witness.now())
+    sealed = read_seal(filed, witness.reader.trust, freeze.request.spec.target)
+    who = witness.who(review)
+    _require_same(sealed, spec)
+    if sealed.seal.id != request or sealed.seal.freeze != spec.freeze or not sealed.seal.decided.principal.is_same(who.principal):
+        raise Refused("the seal is of another decision", where="seal", mend="leave it out")
+    key = layout.seal(spec.freeze, who.principal.issuer, who.principal.subject)
+    if witness.store.read(key, limit=MAX_BUNDLE).data != sealed.bundle:
+        raise Refused("the seal is not the one in the archive", where="seal", mend="create the decision again")
+    return Reply()
+
+
+def _update(review: Review) -> Reply:
+    if not unchanged(review, "spec"):
+        raise Refused(_NEW, where="spec")
+    if unchanged(review, "seal"):
+        return Reply()
+    if "seal" in review.obj:
+        raise Refused("only admission makes seals", where="seal", mend="leave it as it is")
+    return Reply(patch=({"op": "add", "path": "/seal", "value": (review.old or {})["seal"]},))
+
+
+def _check(witness: Witness, review: Review) -> _Checked:
+    who = witness.who(review)
+    spec = _spec(review)
+    promotion = witness.cluster.promotion(review.namespace, spec.promotion)
+    request, freeze, payload = _freeze(witness, review.namespace, spec, promotion)
+    target = freeze.request.spec.target
+    submitted = submission_of(witness, promotion, freeze.request.spec)
+    if submitted.id != request:
+        raise Refused("its submission is of another request", where="submission", mend="delete the promotion and apply it again")
+    if witness.cluster_name not in target.clusters or freeze.cluster != witness.cluster_name:
+        raise Refused(f"the desk was frozen in cluster {freeze.cluster}; decide there", where="spec.freeze")
+    witness.require_voice(target)
+    stand = standing(freeze, who, (submitted.principal,))
+    if not witness.cluster.may_approve(review.user, review.namespace, freeze.route.tier):
+        raise Refused(
+            f"Kubernetes does not let {who.principal.name} approve {freeze.route.tier} in namespace {review.namespace}",
+            mend=f"bind a role with verb approve on materialitytiers/{freeze.route.tier}",
+        )
+    _require_submissions(witness, freeze)
+    _require_route(witness, freeze)
+    refuse_other_desk(freeze, payload, read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
+    if spec.rendition not in {one.digest for one in freeze.renditions}:
+        raise Refused("is no rendition of this freeze", where="spec.rendition", mend="look at the desk again and decide on what it shows")
+    live = witness.reader.incumbent(freeze.request.spec.model.name, target.environment, witness.cluster_name)
+    if live != freeze.live and not _has_outcome(witness, request):
+        refuse_stale(freeze.request.spec, live)
+        raise Refused(
+            "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
+        )
+    return _Checked(spec, request, freeze, who, stand)
+
+
+def _spec(review: Review) -> DecisionSpec:
+    return parse(DecisionSpec, dumps(review.obj.get("spec")), "spec")
+
+
+def _freeze(
+    witness: Witness, namespace: str, spec: DecisionSpec, promotion: Mapping[str, Json] | None = None
+) -> tuple[RequestId, Freeze, bytes]:
+    found = promotion if promotion is not None else witness.cluster.promotion(namespace, spec.promotion)
+    value = request_value(namespace, spec.promotion, found.get("spec"))
+    read_spec(value["spec"], "modelpromotion.spec")
+    request = request_id(value)
+    try:
+        freeze, payload = witness.reader.freeze(request, spec.freeze)
+    except Missing:
+        raise Refused(
+            f"the request {namespace}/{spec.promotion} has no such freeze in the archive",
+            where="spec.freeze",
+            mend="look at the desk that the promotion's status names, and decide on that",
+        ) from None
+    if freeze.id != request or dumps(as_json(freeze.request)) != dumps(value):
+        raise Refused("the freeze is of another request", where="spec.freeze", mend="call whoever runs signoff")
+    return request, freeze, payload
+
+
+def _require_submissions(witness: Witness, freeze: Freeze) -> None:
+    for index, one in enumerate(freeze.submissions):
+        where = f"freeze.submissions[{index}]"
+        filed = Filed(b64decode(one.bundle, where), witness.now())
+        submission = read_submission(filed, witness.reader.trust, freeze.request.spec.target, where)
+        if (submission.id, submission.principal, submission.time) != (freeze.id, one.principal, one.time):
+            raise Refused("names another submission than admission witnessed", where=where, mend="call whoever runs signoff")
+
+
+def _require_route(witness: Witness, freeze: Freeze) -> None:
+    spec, trust = freeze.request.spec, witness.reader.trust
+    named = [read_published(witness.reader.policy(one.statement), trust, spec.target, one.statement) for one in freeze.route.considered]
+    if route(spec, named) != freeze.route:
+        raise Refused("the route, derived again from the archived policies, is not the frozen one", mend="call whoever runs signoff")
+    current = in_force(witness.cluster.policies(), witness.reader, spec.target)
+    if is_stricter(route(spec, current.published), freeze.route):
+        raise Refused(
+            "the policies in force now ask for more than when the desk was frozen",
+            where="spec.freeze",
+            mend="wait for the new desk, and decide on that",
+        )
+
+
+def _has_outcome(witness: Witness, request: RequestId) -> bool:
+    try:
+        witness.store.read(layout.event(request), limit=MAX_BUNDLE)
+    except Missing:
+        return False
+    return True
+
+
+def _stored(witness: Witness, checked: _Checked) -> SealedDecision | None:
+    principal = checked.who.principal
+    try:
+        stored = witness.store.read(layout.seal(checked.spec.freeze, principal.issuer, principal.subject), limit=MAX_BUNDLE)
+    except Missing:
+        return None
+    return read_seal(Filed(stored.data, stored.stored_at), witness.reader.trust, checked.freeze.request.spec.target)
+
+
+def _require_same(sealed: SealedDecision, spec: DecisionSpec) -> None:
+    if sealed.seal.decided.verdict != spec.verdict:
+        raise Refused(
+            f"you decided {sealed.seal.decided.verdict} at {sealed.seal.decided.time}, and a decision is not taken back",
+            where="spec.verdict",
+            mend="make a new request where another decision is wanted",
+        )
+
+
+def _seal(witness: Witness, review: Review, checked: _Checked) -> bytes:
+    spec, who = checked.spec, checked.who
+    value: dict[str, Json] = {
+        "principal": as_json(who.principal),
+        "verdict": spec.verdict,
+        "meaning": spec.meaning,
+        "method": who.method,
+        "roles": list(checked.standing.roles),
+        "groups": list(checked.standing.groups),
+        "delegation": [],
+        "consent": {"assurance": "api-server", "proofs": []},
+        "time": format_time(witness.now()),
+        **({"comment": spec.comment} if spec.comment is not None else {}),
+    }
+    name = as_json(PromotionName(namespace=review.namespace, name=spec.promotion))
+    predicate: Json = {
+        "id": checked.request,
+        "freeze": spec.freeze,
+        "rendition": spec.rendition,
+        "promotion": name,
+        "cluster": witness.cluster_name,
+        "decided": value,
+    }
+    bundle = seal_bundle(parse(Seal, dumps(predicate), "seal"), witness.signer)
+    key = layout.seal(spec.freeze, who.principal.issuer, who.principal.subject)
+    try:
+        witness.store.create(key, bundle)
+    except Exists:
+        # Two presses at once: the first one is the decision.
+        stored = _stored(witness, checked)
+        if stored is None:
+            raise
+        _require_same(stored, spec)
+        return stored.bundle
+    return bundle

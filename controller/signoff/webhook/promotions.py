@@ -1,0 +1,112 @@
+"""ModelPromotions at admission.
+
+1. The spec is checked against its closed schema, and does not change once it was submitted.
+2. On CREATE admission writes ``submission``: who submits, when, signed over the request's id. Nobody else writes it, and nobody changes it.
+3. A cluster witnesses only requests whose ``target.clusters`` names it.
+4. The twin checks what the final object says: the submission is ours, of this spec, by whoever sent the request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from signoff.decision.seals import Filed, read_submission, submission_bundle
+from signoff.record.canonical import Json, b64decode, b64encode
+from signoff.record.request import Spec, read_spec, request_id, request_value
+from signoff.record.seal import PromotionName, Submission
+from signoff.record.values import RequestId, format_time
+from signoff.webhook.review import Reply, Review
+from signoff.webhook.witness import Refused, Witness, field, unchanged
+
+_CHANGED = (
+    "spec: a request does not change once it was submitted, for what is approved is what was asked; "
+    "delete this one and apply a new one (the same text again is the same request; spec.attempt makes another)"
+)
+
+
+def seal(witness: Witness, review: Review) -> Reply:
+    """Answer the mutating review (rules 1 to 3)."""
+    if review.operation == "UPDATE":
+        return _update(review)
+    if "submission" in review.obj:
+        raise Refused("only admission writes this field", where="submission", mend="leave it out")
+    spec = read_spec(review.obj.get("spec"))
+    if review.dry_run or witness.cluster_name not in spec.target.clusters:
+        return Reply()
+    who = witness.who(review)
+    witness.require_voice(spec.target)
+    name = _name(review)
+    submission = Submission(
+        id=_id(review),
+        promotion=PromotionName(namespace=review.namespace, name=name),
+        cluster=witness.cluster_name,
+        principal=who.principal,
+        method=who.method,
+        time=format_time(witness.now()),
+    )
+    value: Json = {
+        "issuer": who.principal.issuer,
+        "subject": who.principal.subject,
+        "name": who.principal.name,
+        "time": submission.time,
+        "bundle": b64encode(submission_bundle(submission, witness.signer)),
+    }
+    return Reply(patch=({"op": "add", "path": "/submission", "value": value},))
+
+
+def check(witness: Witness, review: Review) -> Reply:
+    """Answer the validating review (rule 4)."""
+    if review.operation == "UPDATE":
+        if not unchanged(review, "spec"):
+            return Reply(denial=_CHANGED)
+        if not unchanged(review, "submission"):
+            raise Refused("only admission writes this field", where="submission", mend="leave it as it is")
+        return Reply()
+    spec = read_spec(review.obj.get("spec"))
+    if witness.cluster_name not in spec.target.clusters:
+        if "submission" in review.obj:
+            raise Refused("this cluster is no target of the request, and does not witness it", where="submission", mend="leave it out")
+        return Reply()
+    if review.dry_run and "submission" not in review.obj:
+        return Reply()
+    submission = submission_of(witness, review.obj, spec)
+    if submission.id != _id(review) or submission.promotion != PromotionName(namespace=review.namespace, name=_name(review)):
+        raise Refused("is the submission of another request", where="submission", mend="leave it out")
+    if not submission.principal.is_same(witness.who(review).principal):
+        raise Refused("names somebody else than who sent the request", where="submission", mend="leave it out")
+    return Reply()
+
+
+def submission_of(witness: Witness, obj: Mapping[str, Json], spec: Spec) -> Submission:
+    """Return what admission signed about an object's submission; raises where there is none that counts."""
+    bundle = field(obj, "submission", "bundle")
+    if not bundle:
+        raise Refused("admission has not witnessed who submitted this", where="submission", mend="delete the resource and apply it again")
+    submission = read_submission(Filed(b64decode(bundle, "submission.bundle"), witness.now()), witness.reader.trust, spec.target)
+    shown = (field(obj, "submission", "issuer"), field(obj, "submission", "subject"), field(obj, "submission", "time"))
+    if shown != (submission.principal.issuer, submission.principal.subject, submission.time):
+        raise Refused("says other than what admission signed", where="submission", mend="delete the resource and apply it again")
+    return submission
+
+
+def _update(review: Review) -> Reply:
+    if not unchanged(review, "spec"):
+        return Reply(denial=_CHANGED)
+    if unchanged(review, "submission"):
+        return Reply()
+    old = review.old or {}
+    if "submission" in review.obj:
+        raise Refused("only admission writes this field", where="submission", mend="leave it as it is")
+    # kubectl replace sends the manifest alone: what admission wrote stays.
+    return Reply(patch=({"op": "add", "path": "/submission", "value": old["submission"]},))
+
+
+def _name(review: Review) -> str:
+    name = field(review.obj, "metadata", "name")
+    if not name:
+        raise Refused("the request has no name of its own", where="metadata.name", mend="name it (generateName has no fixed id)")
+    return name
+
+
+def _id(review: Review) -> RequestId:
+    return request_id(request_value(review.namespace, _name(review), review.obj.get("spec")))

@@ -1,0 +1,122 @@
+"""The webhook's process: two listeners, one loop. The door demands a client certificate of the configured CA, and nobody else has one.
+
+On SIGTERM both listeners finish what they have begun and take nothing new.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import ssl
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from signoff.archive.store import Store
+from signoff.config import Listener, WebhookConfig
+from signoff.errors import SignoffError
+from signoff.gate.memory import Memory
+from signoff.start import open_archive, prove, signer
+from signoff.verify.reader import Reader
+from signoff.webhook.apps import door_app, gate_app
+from signoff.webhook.cluster import Cluster, api_client
+from signoff.webhook.gate import Gate
+from signoff.webhook.witness import Witness
+
+LOG: Final = logging.getLogger("signoff.webhook")
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves signals to the process, which has two of them."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(config: WebhookConfig) -> None:
+    """Serve until SIGTERM or SIGINT; `SignoffError` says why it cannot start."""
+    if config.replicas > 1 and config.archive.startswith("file:"):
+        raise SignoffError(
+            f"a file:// archive lies on one node, and cannot serve {config.replicas} replicas", where="archive", mend="use one replica"
+        )
+    store, reader = open_archive(config)
+    prove(store)
+    cluster = Cluster(api_client(config.kubeconfig))
+    gate, witness = _gate(config, reader, cluster), _witness(config, store, reader, cluster)
+    servers = (
+        _server(gate_app(gate, partial(_ready, store)), config.gateListener, config, None),
+        _server(door_app(witness), config.door, config, config.door.clientCa),
+    )
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_serve(servers))
+
+
+def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster) -> Gate:
+    memory = Memory(reader.find, time.monotonic)
+    return Gate(config.cluster, cluster, reader, memory, config.gate.exemptions, _now)
+
+
+def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster) -> Witness:
+    own = signer(config.sealKey, "seal", reader.trust, config.cluster)
+    return Witness(config.cluster, cluster, store, reader, own, config.issuers, _now)
+
+
+def _server(app: FastAPI, listener: Listener, config: WebhookConfig, client_ca: str | None) -> _Server:
+    for path in (config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())):
+        if not Path(path).is_file():
+            raise SignoffError("no such file", where=path, mend="mount it, or correct the path")
+    return _Server(
+        uvicorn.Config(
+            app,
+            host=listener.host,
+            port=listener.port,
+            http="httptools",
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            timeout_keep_alive=75,
+            timeout_graceful_shutdown=20,
+            ssl_certfile=config.tls.certificate,
+            ssl_keyfile=config.tls.key,
+            ssl_ca_certs=client_ca,
+            ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
+        )
+    )
+
+
+async def _serve(servers: tuple[_Server, ...]) -> None:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        for server in servers:
+            server.should_exit = True
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    try:
+        await asyncio.gather(*(server.serve() for server in servers))
+    finally:
+        stop()
+
+
+def _ready(store: Store) -> str | None:
+    try:
+        store.check()
+    except SignoffError as error:
+        return str(error)
+    return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,77 @@
+"""What the seal's door works with, and what its three rooms share.
+
+1. Who somebody is comes from the review's ``userInfo`` through the configured issuers, and from nowhere else.
+2. A key that may not speak for a target signs nothing for it.
+3. A dry run is signed nothing and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from signoff.archive.store import Store
+from signoff.decision.principals import Issuer, Resolved, resolve
+from signoff.decision.seals import NotBelieved
+from signoff.errors import SignoffError
+from signoff.record.bundle import Signer
+from signoff.record.canonical import Json, dumps
+from signoff.record.request import Target
+from signoff.record.trust import Answer, speaks_for, valid_when_stored
+from signoff.verify.reader import Reader
+from signoff.webhook.cluster import Cluster
+from signoff.webhook.review import Review
+
+
+class Refused(SignoffError):
+    """Admission refuses what was sent; nothing was signed and nothing written."""
+
+
+@dataclass(frozen=True)
+class Witness:
+    """The seal's door of one cluster."""
+
+    cluster_name: str
+    cluster: Cluster
+    store: Store
+    reader: Reader
+    signer: Signer
+    issuers: Sequence[Issuer]
+    now: Callable[[], datetime]
+
+    def who(self, review: Review) -> Resolved:
+        """Return who sent the review; `Nobody` where that leads to no principal."""
+        return resolve(review.user, self.issuers)
+
+    def require_voice(self, target: Target) -> None:
+        """Raise unless this door's key is trusted now and may speak for the target (rule 2)."""
+        key = self.reader.trust.key(self.signer.key_id)
+        if key is None or key.use != "seal" or key.cluster != self.cluster_name:
+            raise NotBelieved(
+                "this webhook's key is not the seal key of this cluster in the trust file", mend="ask whoever runs signoff to add it"
+            )
+        if valid_when_stored(key, self.now()) is not Answer.YES:
+            raise NotBelieved("this webhook's key is not valid now", mend="ask whoever runs signoff to renew it")
+        if not speaks_for(key, target.environment, target.clusters):
+            raise NotBelieved(
+                f"cluster {self.cluster_name} may not speak for {target.environment} in {', '.join(target.clusters)}",
+                where="spec.target",
+                mend="promote from a cluster whose key the trust file lets speak for this target",
+            )
+
+
+def field(value: Mapping[str, Json], *path: str) -> str:
+    """Return the text at a path of an object, or "" where there is none."""
+    item: Json = value
+    for step in path:
+        item = item.get(step) if isinstance(item, Mapping) else None
+    return item if isinstance(item, str) else ""
+
+
+def unchanged(review: Review, name: str) -> bool:
+    """Whether a field of the object is what the old object has (both may lack it)."""
+    old = review.old or {}
+    if (name in review.obj) != (name in old):
+        return False
+    return name not in old or dumps(review.obj[name]) == dumps(old[name])
