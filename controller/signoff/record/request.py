@@ -219,6 +219,8 @@ def read_spec(spec: Json, where: str = "spec") -> Spec:
     """Return a manifest's spec, checked; `RecordError` names the first field that is wrong and what to do."""
     refuse_ambiguous(spec, where)
     data = dumps(spec)
+    if b'"FILL-IN' in data:
+        raise RecordError("holds a FILL-IN of the draft", where=where, mend="write what is asked for in its place")
     if len(data) > MAX_SPEC:
         raise RecordError(f"{len(data)} bytes are more than {MAX_SPEC}", where=where, mend="keep long documents out of the manifest")
     return parse(Spec, data, where)

@@ -1,9 +1,9 @@
 """The two HTTP applications. Each takes an admission review and answers it; whatever happens, the answer is never an admission by mistake.
 
-1. The gate serves ``/gate/enforce``, ``/gate/warn``, ``/gate/audit``; the seal's door ``/seal/…`` and its validating twins ``/check/…``. The door
-   is served only to the API server's client certificate.
-2. A body that is no review is answered with 400, one beyond 16 MiB with 413 (nothing is read beyond it): the API server takes both for a failed
-   call, which the webhook configuration turns into a denial.
+1. The gate serves ``/gate/enforce``, ``/gate/warn``, ``/gate/audit``; the seal's door ``/seal/…`` and its validating twins ``/check/…``. The
+   door is served only to the API server's client certificate.
+2. A body that is no review is answered with 400, one beyond 16 MiB with 413 (nothing is read beyond it): the API server takes both for a
+   failed call, which the webhook configuration turns into a denial.
 3. An error of ours is a denial that says so.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, get_args
 
 from fastapi import FastAPI, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -35,9 +35,8 @@ def gate_app(gate: Gate, ready: Callable[[], str | None]) -> FastAPI:
     """Return the gate's application. ``ready`` returns None, or why the process is not ready."""
     app = _app()
 
-    @app.post("/gate/{mode}")
-    async def review(mode: Mode, request: Request) -> Response:
-        return await _answered(request, lambda review: gate.review(review, mode))
+    for mode in get_args(Mode):
+        _serve_gate(app, gate, mode)
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -49,6 +48,13 @@ def gate_app(gate: Gate, ready: Callable[[], str | None]) -> FastAPI:
         return Response("ok\n" if why is None else f"{why}\n", status_code=200 if why is None else 503)
 
     return app
+
+
+def _serve_gate(app: FastAPI, gate: Gate, mode: Mode) -> None:
+    async def review(request: Request) -> Response:
+        return await _answered(request, lambda review: gate.review(review, mode))
+
+    app.post(f"/gate/{mode}")(review)
 
 
 def door_app(witness: Witness) -> FastAPI:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from signoff.archive import layout
-from signoff.archive.store import Exists, Missing
+from signoff.archive.store import ArchiveError, Exists, Missing
 from signoff.archive.write import read_blob
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.principals import Resolved
@@ -69,6 +69,13 @@ class _Checked:
 
 def seal(witness: Witness, review: Review) -> Reply:
     """Answer the mutating review."""
+    try:
+        return _seal_or_refuse(witness, review)
+    except ArchiveError as error:
+        raise Refused(f"nothing was decided, for the archive does not answer ({error})", mend="it is safe to press again") from error
+
+
+def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
     if review.operation == "UPDATE":
         return _update(review)
     if "seal" in review.obj:

@@ -1,0 +1,1 @@
+"""The demo: signoff's main job in scenes, on a real control plane, with real kubectl. Each scene asserts what it tells."""
