@@ -1,7 +1,7 @@
-"""A bank's cluster: signoff installed on the control plane as its chart installs it, its two processes on loopback, and the people who work there.
+"""A bank's cluster: signoff installed by its chart on the control plane, its two processes on loopback, and the people who work there.
 
-1. Nobody acts as system:masters but the installer: each person has a client certificate, each process its ServiceAccount's token, and the roles are
-   the chart's.
+1. Nobody acts as system:masters but the installer: each person has a client certificate, each process its ServiceAccount's token, and the
+   roles are the chart's.
 2. The API server shows its client certificate to the seal's door, which serves nobody else.
 3. Processes are ended by their id, the webhook and the operator before the control plane.
 """
@@ -47,14 +47,14 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
 class Bank:
     """signoff installed on a running control plane. Use it as a context manager."""
 
-    def __init__(self, control_plane: ControlPlane, work: Path, *, webhook: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, control_plane: ControlPlane, work: Path, *, operator: Mapping[str, Any] | None = None) -> None:
         self.control_plane = control_plane
         self.work = work
         self.archive_folder = work / "archive"
         self.archive = f"file://{self.archive_folder}"
         self.keys = work / "keys"
         self.trust = ""
-        self._webhook_changes = dict(webhook or {})
+        self._operator_changes = dict(operator or {})
         self._ports = free_ports(3)
         self._components: dict[str, Component] = {}
 
@@ -87,7 +87,9 @@ class Bank:
         """Return the kubeconfig of a person."""
         return self.control_plane.kubeconfig_for(who, GROUPS[who])
 
-    def signoff(self, *args: str, who: str | None = None, stdin: str | None = None, timeout: float = 90) -> subprocess.CompletedProcess[str]:
+    def signoff(
+        self, *args: str, who: str | None = None, stdin: str | None = None, timeout: float = 90
+    ) -> subprocess.CompletedProcess[str]:
         """Run the ``signoff`` command, as a person where one is named; never raises for its exit code."""
         environment = os.environ | self.settings() | ({"KUBECONFIG": str(self.kubeconfig(who))} if who else {})
         command = [sys.executable, "-m", "signoff", *args]
@@ -164,7 +166,6 @@ class Bank:
             "tls": {"certificate": str(certificate), "key": str(key)},
             "gateListener": {"host": "127.0.0.1", "port": self._ports[0]},
             "door": {"host": "127.0.0.1", "port": self._ports[1], "clientCa": str(self.control_plane.webhook_client_ca)},
-            **self._webhook_changes,
         }
 
     def _operator_config(self) -> dict[str, Any]:
@@ -173,6 +174,7 @@ class Bank:
             "eventKey": str(self.keys / "event.key"),
             "liveness": {"host": "127.0.0.1", "port": self._ports[2]},
             "resyncSeconds": 5,
+            **self._operator_changes,
         }
 
     def _prepare(self, name: str, config: Mapping[str, Any]) -> None:

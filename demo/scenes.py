@@ -34,8 +34,8 @@ def frozen(stage: Stage) -> None:
     """The request is applied and its desk frozen."""
     stage.scene(
         "The desk is frozen before anybody decides",
-        "Paula publishes the policy of the risk function: tier 2, one approver out of a named group, four eyes. Ben asks for the promotion; Ana "
-        "wrote the model. The operator fetches the explanation, checks its hash, and freezes all of it.",
+        "Paula publishes the policy of the risk function: tier 2, one approver out of a named group, four eyes. Ben asks for the "
+        "promotion; Ana wrote the model. The operator fetches the explanation, checks its hash, and freezes all of it.",
     )
     stage.run(PAULA, f"kubectl apply -f {EXAMPLE}/policy.yaml")
     stage.run(BEN, f"kubectl apply -f {EXAMPLE}/explanation-configmap.yaml -f {EXAMPLE}/promotion.yaml")
@@ -52,7 +52,10 @@ def author_refused(stage: Stage) -> None:
 
 def approved(stage: Stage) -> str:
     """Another person approves what they are shown; returns the request's id."""
-    stage.scene("Carla looks at the frozen desk, and approves", "She types the version that she approves. Only when the event is written is it called approved.")
+    stage.scene(
+        "Carla looks at the frozen desk, and approves",
+        "She types the version that she approves. Only when the event is written is it called approved.",
+    )
     stage.run(CARLA, f"kubectl signoff approve {NAME} -n credit", stdin="2.4.0\n", says=("approved",), shown=400)
     stage.run(CARLA, f"kubectl -n credit get modelpromotion {NAME}", says=("True",))
     request = _status(stage, NAME)["id"]
@@ -126,7 +129,10 @@ def why(stage: Stage) -> None:
 
 def desk_again(stage: Stage, request: str) -> None:
     """The same bytes, after the sources are gone."""
-    stage.scene("Show me what the approver saw", "The promotion, its policy and its explanation are deleted from the cluster. The archive alone answers.")
+    stage.scene(
+        "Show me what the approver saw",
+        "The promotion, its policy and its explanation are deleted from the cluster. The archive alone answers.",
+    )
     shown = _status(stage, NAME)["desk"]
     stage.run(BEN, f"kubectl delete -f {EXAMPLE}/promotion.yaml -f {EXAMPLE}/explanation-configmap.yaml")
     stage.run(PAULA, f"kubectl delete -f {EXAMPLE}/policy.yaml")

@@ -74,7 +74,9 @@ class World:
         self.policies: dict[Digest, Filed] = {}
         self.published = self.publish("credit-models", POLICY)
 
-    def trust_with(self, *, keys: list[dict[str, Any]] | None = None, publishers: tuple[Principal, ...] = (PAULA,), **changes: Any) -> Trust:
+    def trust_with(
+        self, *, keys: list[dict[str, Any]] | None = None, publishers: tuple[Principal, ...] = (PAULA,), **changes: Any
+    ) -> Trust:
         value = {
             "format": "signoff.dev/trust/v1",
             "version": 1,

@@ -1,11 +1,14 @@
 """Reading YAML that somebody wrote: manifests and configuration.
 
 1. At most 16 MiB and 5,000 documents; aliases are followed, and what they unfold to is bounded; no duplicate keys, no tags but YAML's own.
-2. What comes out is JSON: keys are text, and a date stays the text that was written.
+2. What comes out is JSON: keys are text, a date stays the text that was written, and there are no binaries, sets, infinities or halves of
+   characters.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
@@ -18,6 +21,8 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_DOCUMENTS: Final = 5_000
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 1_000_000
+_SHOWN: Final = 500
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 
 class BadManifest(SignoffError):
@@ -41,21 +46,34 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[str, object]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str):
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is no text; quote it", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"{_named(key_node)} is no text; quote it", key_node.start_mark)
         if key in result:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} stands twice", key_node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"{_named(key_node)} stands twice", key_node.start_mark)
         result[key] = loader.construct_object(value_node, deep=True)
     return result
 
 
+def _named(key: yaml.Node) -> str:
+    # Never the key's value in words: an alias may have made it as large as it likes.
+    return f"the key {key.value[:80]!r}" if isinstance(key, yaml.ScalarNode) else "a key"
+
+
+def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
+    text = str(loader.construct_scalar(node))
+    # JSON escapes a character beyond U+FFFF as two halves; YAML would leave them apart.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if _SURROGATE.search(text) else text
+
+
+_NO_TYPES: Final = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+_Loader.add_constructor("tag:yaml.org,2002:str", _text)
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NO_TYPES]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-def _refuse_unbounded(value: object) -> None:
+def _require_json(value: object) -> None:
     pending: list[tuple[object, int]] = [(value, 1)]
     count = 0
     while pending:
@@ -64,9 +82,17 @@ def _refuse_unbounded(value: object) -> None:
         if count > MAX_NODES or depth > MAX_DEPTH:
             raise yaml.YAMLError(f"unfolds to more than {MAX_NODES} values, or deeper than {MAX_DEPTH}")
         if isinstance(item, dict):
+            pending.extend((key, depth + 1) for key in item)
             pending.extend((child, depth + 1) for child in item.values())
         elif isinstance(item, list):
             pending.extend((child, depth + 1) for child in item)
+        elif isinstance(item, str):
+            if _SURROGATE.search(item):
+                raise yaml.YAMLError("half of a surrogate pair is no character")
+        elif isinstance(item, float) and not math.isfinite(item):
+            raise yaml.YAMLError(f"{item} is no JSON number; quote it")
+        elif not (item is None or isinstance(item, bool | int | float)):
+            raise yaml.YAMLError(f"a {type(item).__name__} is no JSON value; write text")
 
 
 def documents(data: bytes, where: str) -> Iterator[Json]:
@@ -83,12 +109,13 @@ def documents(data: bytes, where: str) -> Iterator[Json]:
             if count > MAX_DOCUMENTS:
                 raise BadManifest(f"more than {MAX_DOCUMENTS} documents", where=where, mend="split the file")
             if value is not None:
-                _refuse_unbounded(value)
+                _require_json(value)
                 yield cast("Json", value)
     except UnicodeDecodeError as error:
         raise BadManifest(f"not UTF-8 at byte {error.start}", where=where) from None
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise BadManifest(f"not YAML: {' '.join(str(error).split())}", where=where) from None
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError, LookupError, AttributeError) as error:
+        # The last four are how the YAML library fails on a tag whose value is not of its kind (!!int "", !!map [1]).
+        raise BadManifest(f"not YAML: {' '.join(str(error).split())[:_SHOWN]}", where=where) from None
 
 
 def one_mapping(data: bytes, where: str) -> Mapping[str, Json]:

@@ -31,7 +31,7 @@ def active_trust(store: Store, digest: Digest) -> Trust:
         stored = store.read(layout.statement("trust", digest), limit=MAX_TRUST)
     except Missing:
         raise SignoffError(
-            f"the archive holds no trust file {digest}", where="trust", mend="name the digest that `signoff init` or `signoff trust` printed"
+            f"the archive holds no trust file {digest}", where="trust", mend="name the digest that `signoff init` printed"
         ) from None
     if sha256(stored.data) != digest:
         raise SignoffError(f"the trust file {digest} was altered", where=stored.key, mend="restore it from a copy of the archive")
@@ -49,7 +49,9 @@ def signer(path: str, use: Use, trust: Trust, cluster: str) -> PemSigner:
     if key is None or key.use != use or key.cluster != cluster:
         named = "does not name it" if key is None else f"names it for {key.use} in cluster {key.cluster}"
         raise SignoffError(
-            f"this key {own.key_id} should {use} in cluster {cluster}, but the trust file {named}", where=path, mend="add it to the trust file"
+            f"this key {own.key_id} is to sign as {use} in cluster {cluster}, but the trust file {named}",
+            where=path,
+            mend="add it to the trust file",
         )
     return own
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 from kubernetes import client, config
+
 from tests.chart.rendering import NAMESPACE, ROOT
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from controlplane.binaries import resolve
 
 ROOT = Path(__file__).parents[2]

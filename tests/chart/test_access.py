@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from kubernetes import client, config
+
 from tests.chart.access import ALLOWED, IDENTITIES, UNIVERSE, Authorizer, Question, member, subject
 from tests.chart.rendering import of_kind, render
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
 from tests.chart.rendering import CHART, ROOT
 
 if TYPE_CHECKING:

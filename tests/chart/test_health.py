@@ -8,6 +8,7 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from lupa import lua51
+
 from tests.chart.rendering import CHART, ROOT
 
 SETTINGS = yaml.safe_load((ROOT / "examples/gitops/argocd/argocd-cm.yaml").read_text())

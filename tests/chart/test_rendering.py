@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
+
 from tests.chart.rendering import NAMESPACE, ROOT, helm, of_kind, outside, render, template, values_file
 
 if TYPE_CHECKING:

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import http.server
+import ssl
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from office import Office
 
 from controlplane import ControlPlane
 from controlplane.bank import BEN, PAULA, Bank
 
 
+class _Reports(http.server.SimpleHTTPRequestHandler):
+    """The model team's report server."""
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def reports(plane: ControlPlane) -> Iterator[dict[str, Any]]:
+    """Serve examples/credit-scoring over https, and say how the operator is to reach it."""
+    certificate, key = plane.serving_certificate(["127.0.0.1"])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    folder = Path(__file__).parent.parent.parent / "examples" / "credit-scoring"
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(_Reports, directory=str(folder)))
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    source = {"prefix": f"https://127.0.0.1:{server.server_port}/", "addresses": ["127.0.0.0/8"]}
+    try:
+        yield {"explanations": {"sources": [source], "ca": str(plane.serving_ca_path)}}
+    finally:
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def report_prefix(bank: Bank) -> str:
+    config = yaml.safe_load((bank.work / "operator.yaml").read_text())
+    return str(config["explanations"]["sources"][0]["prefix"])
+
+
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     work = tmp_path_factory.mktemp("bank")
-    with ControlPlane(work / "control-plane") as plane, Bank(plane, work / "bank") as bank:
+    with ControlPlane(work / "control-plane") as plane, reports(plane) as source, Bank(plane, work / "bank", operator=source) as bank:
         bank.kubectl(PAULA, "apply", "-f", "examples/credit-scoring/policy.yaml")
         bank.kubectl(BEN, "apply", "-f", "examples/credit-scoring/explanation-configmap.yaml")
         yield bank

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
-import subprocess
+import ssl
+from pathlib import Path
 
+import httpx
 import pytest
+import yaml
 from office import Office
 
 from controlplane.bank import ANA, BEN, CARLA, DAVID, PAULA, PETRA, Bank
@@ -256,6 +261,26 @@ def test_an_explanation_that_is_not_what_its_hash_says(office: Office) -> None:
     assert office.condition("Frozen")["status"] == "False"
 
 
+def test_an_explanation_from_an_allowed_address(office: Office, report_prefix: str) -> None:
+    office.frozen(lambda spec: spec["explanation"].update(source={"url": f"{report_prefix}explanation.html"}))
+    office.decide(CARLA)
+    office.until(lambda: office.condition("Promoted").get("status") == "True")
+
+
+def test_an_explanation_from_elsewhere_is_not_fetched(office: Office) -> None:
+    office.apply(BEN, office.promotion(lambda spec: spec["explanation"].update(source={"url": "https://169.254.169.254/latest/"})))
+    office.until(lambda: office.condition("Stalled").get("status") == "True")
+    assert "is under no allowed prefix" in office.condition("Ready")["message"]
+
+
+def test_an_inline_explanation(office: Office) -> None:
+    text = "# What changes\n\nNothing but the seed."
+    digest = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+    office.frozen(lambda spec: spec.update(explanation={"mediaType": "text/markdown", "digest": digest, "source": {"inline": text}}))
+    office.decide(CARLA)
+    office.until(lambda: office.condition("Promoted").get("status") == "True")
+
+
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -324,18 +349,29 @@ def test_on_update_only_new_images_are_asked_about(office: Office, bank: Bank) -
     office.apply(BEN, pod)
     bank.kubectl(PETRA, "label", "namespace", "batch", "signoff.dev/gate=enforce", "--overwrite")
     name = pod["metadata"]["name"]
-    office.until(lambda: "no promotion event" in office.apply(BEN, {**pod, "metadata": {**pod["metadata"], "name": f"{name}-b"}}, check=False))
+    other_pod = {**pod, "metadata": {**pod["metadata"], "name": f"{name}-b"}}
+    office.until(lambda: "no promotion event" in office.apply(BEN, other_pod, check=False))
     bank.kubectl(BEN, "-n", "batch", "patch", "pod", name, "--type=merge", "-p", '{"metadata":{"finalizers":null}}')
     other = '{"spec":{"containers":[{"name":"model","image":"registry.bank.example/models/other@sha256:' + "9" * 64 + '"}]}}'
     done = bank.kubectl(BEN, "-n", "batch", "patch", "pod", name, "-p", other, check=False)
     assert "no promotion event" in done.stderr
 
 
-def test_bypass_15_the_seals_door_serves_nobody_else(bank: Bank) -> None:
-    for certificate in ((), ("--cert", "x")):
-        command = ["curl", "-sS", "--cacert", str(bank.control_plane.serving_ca_path), "-X", "POST", "-d", "{}", f"{bank.door_url}/seal/decisions"]
-        done = subprocess.run([*command, *certificate], capture_output=True, text=True, check=False)
-        assert done.returncode != 0
+def test_bypass_15_the_seals_door_serves_nobody_else(bank: Bank, tmp_path: Path) -> None:
+    """Carla may approve, and her certificate is good at the API server; the door still does not talk to her."""
+    user = yaml.safe_load(bank.kubeconfig(CARLA).read_text())["users"][0]["user"]
+    files = {}
+    for name in ("client-certificate", "client-key"):
+        files[name] = tmp_path / name
+        files[name].write_bytes(base64.b64decode(user[f"{name}-data"]))
+    for certificate in (None, files):
+        context = ssl.create_default_context(cafile=str(bank.control_plane.serving_ca_path))
+        if certificate:
+            context.load_cert_chain(certificate["client-certificate"], certificate["client-key"])
+        with pytest.raises(httpx.TransportError):
+            httpx.post(f"{bank.door_url}/seal/decisions", content=b"{}", verify=context, trust_env=False)
+        assert httpx.post(f"{bank.gate_url}/gate/enforce", content=b"{}", verify=context, trust_env=False).status_code == 400
+        assert httpx.post(f"{bank.gate_url}/seal/decisions", content=b"{}", verify=context, trust_env=False).status_code == 404
 
 
 def test_bypass_17_a_promotion_for_one_place_in_another(office: Office, bank: Bank) -> None:

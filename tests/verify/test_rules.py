@@ -1,5 +1,5 @@
-"""Each rule of the verifier, by an outcome that breaks this rule and no other. Tests are named after their rule: ``make mutants`` switches each
-rule off and expects the tests of its name to fail."""
+"""Each rule of the verifier, by an outcome that breaks this rule and no other. Tests are named after their rule: ``make mutants`` switches
+each rule off and expects the tests of its name to fail."""
 
 from __future__ import annotations
 
@@ -514,7 +514,7 @@ def test_every_rule_is_numbered_and_has_a_test_of_its_name() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        pytest.param(lambda value: value["comparison"]["candidate"]["metrics"][0].update(value="0.9999"), id="a figure that nobody claimed"),
+        pytest.param(lambda value: value["comparison"]["candidate"]["metrics"][0].update(value="0.9999"), id="an unclaimed figure"),
         pytest.param(lambda value: value["datasets"].pop(), id="a dataset left out"),
         pytest.param(lambda value: value["explanation"].update(digest=sha256(b"a kinder document")), id="another explanation"),
     ],

@@ -5,8 +5,8 @@
 2. What the map does not name, names twice, or leaves with an empty subject is nobody, and nobody decides nothing.
 3. ``system:`` names belong to the cluster; only an issuer whose prefix begins with ``system:`` speaks for them.
 4. A ``service`` may submit; only a ``person`` may approve.
-5. Under impersonation the API server passes the impersonated user alone, and without a credential id unless the impersonator may set extras.
-   An issuer that asks for a credential therefore refuses plain impersonation.
+5. Under impersonation the API server passes the impersonated user alone, and without a credential id unless the impersonator may set
+   extras. An issuer that asks for a credential therefore refuses plain impersonation.
 
 Source: Kubernetes, AuthenticationV1 UserInfo; KEP-4193 for the credential id.
 """

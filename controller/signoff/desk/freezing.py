@@ -89,7 +89,7 @@ def refuse_stale(spec: Spec, live: LiveIncumbent | None) -> None:
 
 
 def refuse_other_desk(freeze: Freeze, payload: bytes, explanation: bytes) -> None:
-    """Raise `CannotFreeze` unless freezing the same again gives this very payload: comparison, datasets, explanation and renditions (rule 4)."""
+    """Raise `CannotFreeze` unless freezing the same again gives this very payload, renditions and all (rule 4)."""
     if freeze.renderer != RENDERER:
         raise CannotFreeze(
             f"the desk was rendered by {freeze.renderer}, this is {RENDERER}", mend="wait until the operator has frozen the request again"

@@ -3,6 +3,7 @@
 1. A positive answer is fresh for 10 s, a negative one for 2 s; after that the archive is asked and everything is verified again.
 2. While the archive is out of reach a positive answer is good for the grace, 15 minutes from when it was last verified; after that, and for
    what was never verified, the answer is unknown, which denies.
+   An archive that answers and whose answer cannot be believed is not out of reach: what was remembered is forgotten.
 3. Many who ask for one answer at once wait for one read.
 4. The memory is bounded; the answer that was asked for longest ago goes first.
 """
@@ -63,6 +64,7 @@ class Memory:
         with self._lock:
             answer = self._answers.get(key)
             if answer is not None and self._clock() - answer.verified_at < _freshness(answer.found):
+                self._answers.move_to_end(key)
                 return answer.found
             waiting = self._reading.get(key)
             if waiting is None:
@@ -86,6 +88,8 @@ class Memory:
         except Unavailable as error:
             return self._within_grace(key) or Unknown(str(error))
         except SignoffError as error:
+            with self._lock:
+                self._answers.pop(key, None)
             return Unknown(str(error))
         with self._lock:
             self._answers[key] = _Answer(found, asked_at)

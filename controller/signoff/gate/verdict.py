@@ -99,7 +99,7 @@ _TRY_AGAIN: Final = "try again when the archive answers, or ask whoever runs sig
 def digests_asked(all_uses: WorkloadReferences, around: Circumstances) -> frozenset[Digest]:
     """Return the digests that must be looked up before `judge` can tell."""
     parsed = (_parsed(use) for use in all_uses.uses)
-    return frozenset(Digest(one.digest) for one in parsed if one is not None and one.digest is not None and not _exempt(one, around))
+    return frozenset(Digest(str(one.digest)) for one in parsed if one is not None and _looked_up(one) and not _exempt(one, around))
 
 
 def tags_asked(asked: Sequence[ImageUse]) -> frozenset[tuple[str, str]]:
@@ -148,7 +148,7 @@ def _judge_one(
 
 
 def _unpinned(use: ImageUse, reference: Reference, archived: Archived) -> Finding:
-    pin = archived.pins.get((reference.repository, reference.tag or "latest"))
+    pin = archived.pins.get((reference.repository, reference.tag)) if reference.tag else None
     mend = f"pin what was promoted as {reference.tag}: {pin}" if pin else f"pin it: {reference.repository}@sha256:<digest>"
     why = "names a tag, and a tag can be moved" if reference.tag else "names no digest"
     return Finding(use.path, _short(use.text), why, mend)
@@ -203,13 +203,13 @@ def _mixed(
     volumes = _digests(all_uses, around, volumes=True)
     if not asked or not volumes:
         return []
-    beside = [running.get(digest, ()) for digest in _digests(all_uses, around, volumes=False).values()]
+    beside = [running.get(digest, ()) for digest in set(_digests(all_uses, around, volumes=False).values())]
+    claimed = any(admitting and all(event.artifacts for event in admitting) for admitting in beside)
+    named_beside = {artifact for admitting in beside for event in admitting for artifact in event.artifacts}
     findings: list[Finding] = []
     for use, digest in volumes.items():
-        named = any(digest in event.artifacts for admitting in beside for event in admitting)
         alone = any(digest in event.images for event in running.get(digest, ()))
-        claimed = any(admitting and all(event.artifacts for event in admitting) for admitting in beside)
-        if not named and (claimed or not alone):
+        if digest not in named_beside and (claimed or not alone):
             findings.append(
                 Finding(
                     use.path,

@@ -1,7 +1,7 @@
 """Writing the outcome: the one conditional write that is the promotion.
 
-1. Only seals count that an existing PromotionDecision carries and the archive holds, byte for byte. An archived Reject of somebody eligible goes before
-   a quorum until the slot is filled.
+1. Only seals count that an existing PromotionDecision carries and the archive holds, byte for byte. An archived Reject of somebody eligible
+   goes before a quorum until the slot is filled.
 2. What would not verify is never written: the event is verified by the one verifier before it is put.
 3. Pointers first, then the event, if absent. On "exists" it is read, verified and compared: the same verdict on the same freeze is done;
    anything else is the outcome that won, and stands.

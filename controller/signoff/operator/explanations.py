@@ -1,8 +1,9 @@
 """Fetching the explanation that the approver will see.
 
 1. Three sources: inline in the request, a ConfigMap in the promotion's own namespace, and an ``https://`` address under an allowed prefix.
-2. A tenant names the address, so it is never trusted: only an allowed prefix, at each redirect again; only the public internet, or networks that the
-   prefix opens by configuration; never loopback unless opened, never link-local, multicast or unspecified addresses, never the cluster's own.
+2. A tenant names the address, so it is never trusted: only an allowed prefix, at each redirect again; only the public internet, or networks
+   that the prefix opens by configuration; never loopback unless opened, never link-local, multicast, reserved or unspecified addresses,
+   never the cluster's own. An IPv6 address that carries an IPv4 address (mapped, NAT64, 6to4) is judged as that.
 3. The name is resolved once and the connection goes to the address that was checked (no second resolution for DNS rebinding to win).
 4. None of the controller's credentials go along: no cookies, no proxies, no netrc, no client certificate.
 5. Size, time and number of redirects are bounded; compressed bodies are not asked for.
@@ -14,10 +15,11 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Final, Protocol
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 import httpx
 
@@ -26,6 +28,7 @@ from signoff.errors import SignoffError
 from signoff.record.request import ClaimedExplanation
 
 MAX_REDIRECTS: Final = 3
+_NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
 
 
 class CannotFetch(SignoffError):
@@ -74,23 +77,42 @@ def _get(url: str, settings: ExplanationSettings) -> bytes:
 async def _within(url: str, settings: ExplanationSettings) -> bytes:
     # One deadline over all of it, names, connections, headers and bodies: a server that trickles bytes cannot stretch it.
     async with asyncio.timeout(settings.timeoutSeconds):
-        verify = ssl.create_default_context(cafile=settings.ca)
+        verify = _context(settings)
         for _ in range(MAX_REDIRECTS + 1):
             address = await _address(url, _allowed(url, settings.sources), settings)
             answer = await _one(url, address, verify, settings)
             if isinstance(answer, bytes):
                 return answer
-            url = urljoin(url, answer)
+            url = _redirected(url, answer)
     raise CannotFetch(f"more than {MAX_REDIRECTS} redirects", mend="name the address of the document itself")
 
 
+def _context(settings: ExplanationSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.ca)
+    except OSError as error:  # no such file, or nothing in it that is a certificate
+        raise CannotFetch(f"the CA cannot be read: {error}", where=str(settings.ca), mend="correct explanations.ca", again=True) from None
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise CannotFetch(f"{url[:200]!r} is no address", mend="correct it") from None
+
+
+def _redirected(url: str, location: str) -> str:
+    _split(location)
+    return urljoin(url, location)
+
+
 def _allowed(url: str, sources: Sequence[ExplanationSource]) -> ExplanationSource:
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme != "https" or parts.username is not None or parts.password is not None or parts.fragment:
         raise CannotFetch(f"{url[:200]!r} is not a plain https:// address", mend="leave out user, password and fragment")
     if any(character <= " " or character in '\\"<>^`{|}' or character > "~" for character in url):
         raise CannotFetch(f"{url[:200]!r} holds characters that an address does not", mend="percent-encode them")
-    if any(segment in {".", "..", "%2e", "%2e%2e", ".%2e", "%2e."} for segment in parts.path.lower().split("/")):
+    if _climbs(parts.path):
         raise CannotFetch(f"{url[:200]!r} climbs out of its path", mend="name the address of the document itself")
     for source in sources:
         if url.startswith(source.prefix):
@@ -102,13 +124,25 @@ def _allowed(url: str, sources: Sequence[ExplanationSource]) -> ExplanationSourc
     )
 
 
+def _climbs(path: str) -> bool:
+    """Whether some server could read the path as one that leads upwards: encoded once or twice, or with parameters (``..;x``)."""
+    plain = unquote(unquote(path)).replace("\\", "/")
+    return any(segment.partition(";")[0] in {".", ".."} for segment in plain.split("/"))
+
+
 async def _address(url: str, source: ExplanationSource, settings: ExplanationSettings) -> str:
-    parts = urlsplit(url)
+    parts = _split(url)
     host = parts.hostname or ""
+    # A thread of its own, left behind at the deadline: a resolver that does not answer cannot be interrupted.
+    resolver = ThreadPoolExecutor(1)
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().run_in_executor(
+            resolver, lambda: socket.getaddrinfo(host, parts.port or 443, type=socket.SOCK_STREAM)
+        )
     except (OSError, ValueError) as error:
         raise CannotFetch(f"the name {host} does not resolve: {error}", again=True) from None
+    finally:
+        resolver.shutdown(wait=False)
     for entry in found:
         text = str(entry[4][0])
         if _may_reach(ip_address(text.partition("%")[0]), source, settings):
@@ -120,22 +154,31 @@ async def _address(url: str, source: ExplanationSource, settings: ExplanationSet
 
 
 def _may_reach(address: IPv4Address | IPv6Address, source: ExplanationSource, settings: ExplanationSettings) -> bool:
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
+    address = _carried(address)
+    if address.is_link_local or address.is_multicast or address.is_unspecified or address.is_reserved:
+        return False
+    if isinstance(address, IPv6Address) and address.is_site_local:
         return False
     if any(address in ip_network(network) for network in settings.clusterAddresses):
         return False
     return address.is_global or any(address in ip_network(network) for network in source.addresses)
 
 
+def _carried(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    if isinstance(address, IPv4Address):
+        return address
+    if address in _NAT64:
+        return IPv4Address(address.packed[-4:])
+    return address.ipv4_mapped or address.sixtofour or address
+
+
 async def _one(url: str, address: str, verify: ssl.SSLContext, settings: ExplanationSettings) -> bytes | str:
     """Return the body, or the address that it redirects to."""
-    parts = urlsplit(url)
-    pinned = httpx.URL(url).copy_with(host=address)
+    parts = _split(url)
     headers = {"Host": parts.netloc, "Accept-Encoding": "identity", "User-Agent": "signoff"}
     extensions = {"sni_hostname": parts.hostname or ""}
     try:
+        pinned = httpx.URL(url).copy_with(host=address)
         async with (
             httpx.AsyncClient(verify=verify, trust_env=False, follow_redirects=False, timeout=settings.timeoutSeconds) as client,
             client.stream("GET", pinned, headers=headers, extensions=extensions) as response,

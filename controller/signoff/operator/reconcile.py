@@ -5,7 +5,8 @@
  3. Admission witnessed who submitted it.
  4. An outcome in the archive, under whatever crash it came about, is the outcome.
  5. The published policies give the route; none covers it: stalled until one does.
- 6. The desk is frozen. A freeze in the archive that still says what would be frozen now is used again (after a crash, in a rebuilt cluster).
+ 6. The desk is frozen. A freeze in the archive that still says what would be frozen now is used again (after a crash, in a rebuilt
+    cluster).
  7. The decisions on this freeze are collected, and when they suffice the outcome is written.
 
 Every error ends in "nothing promoted, nothing lost": a state that says what to do, and when it is tried again.

@@ -55,7 +55,7 @@ class Queue:
 
     def look_at_all(self) -> None:
         """Ask for a look at every promotion that has not ended."""
-        for key in list(self._timers):
+        for key in (*self._timers, *self._running):
             self.look_at(key)
 
     async def work(self) -> None:

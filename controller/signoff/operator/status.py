@@ -24,7 +24,7 @@ _MESSAGE: Final = 1000
 
 @dataclass(frozen=True)
 class State:
-    """What reconciling came to. ``reason`` is CamelCase, ``message`` one line for people; ``retry`` is in seconds, None for not by itself."""
+    """What reconciling came to. ``reason`` is CamelCase, ``message`` one line; ``retry`` is in seconds, None for not by itself."""
 
     phase: Phase
     reason: str

@@ -1,11 +1,11 @@
 """The request: what a ModelPromotion asks for, and its id.
 
-1. ``id = sha256("signoff id/v1" ‖ 0x00 ‖ JCS({group, kind, namespace, name, spec}))``: the idempotency key. The same manifest has the same id in
-   every cluster and after every crash.
+1. ``id = sha256("signoff id/v1" ‖ 0x00 ‖ JCS({group, kind, namespace, name, spec}))``: the idempotency key.
+   The same manifest has the same id in every cluster and after every crash.
 2. Under ``spec`` there are no defaults: a field left out stays out, so that the id does not change with the version of the resource.
 3. An image is ``registry/repository@sha256:…``: the registry is written out and there is no tag, for a tag is a promise of somebody else's.
-4. Where the image's digest is that of an index, ``imageIndex`` holds the index's exact bytes; they must hash to the digest, and its platform
-   manifests are promoted with it (OCI image spec, image index).
+4. Where the image's digest is that of an index, ``imageIndex`` holds the index's exact bytes; they must hash to the digest, and its
+   platform manifests are promoted with it (OCI image spec, image index).
 5. The explanation has one source, and its digest is said beforehand.
 """
 

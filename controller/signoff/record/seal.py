@@ -1,7 +1,7 @@
 """What admission witnesses, signed by the webhook's key: a seal, a submission, a published policy.
 
-1. A seal is one person's decision on one freeze. It names the freeze, the rendition that was shown, the verdict, what it means, who, by which
-   method, in which roles, when, in which cluster, and what the identity rests on (``consent``).
+1. A seal is one person's decision on one freeze. It names the freeze, the rendition that was shown, the verdict, what it means, who, by
+   which method, in which roles, when, in which cluster, and what the identity rests on (``consent``).
 2. ``consent.assurance: api-server`` says that who decided rests on the API server's word; the other levels carry a proof, which
    this version does not know and so does not accept.
 3. A submission binds a request's id to who submitted it and when.

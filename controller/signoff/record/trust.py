@@ -3,8 +3,8 @@
 1. A key has one use. ``seal``: what admission witnesses (seals, submissions, published policies). ``event``: events. ``check``: checks.
    ``checkpoint``: the log's checkpoints.
 2. A key belongs to one cluster and speaks for the targets that stand beside it: environments and clusters.
-3. A key's validity is judged by the time at which the store took the object, never by the signer's clock. Where that time is unknown and the
-   key has since ended, the answer is "could not tell".
+3. A key's validity is judged by the time at which the store took the object, never by the signer's clock. Where that time is unknown and
+   the key has since ended, the answer is "could not tell".
 4. A compromised key speaks only for what was stored before the stated moment.
 5. A policy counts only if one of ``policies.publishers`` applied it; with ``policies.fourEyes`` a second of them must have agreed.
 """

@@ -1,7 +1,7 @@
 """The two HTTP applications. Each takes an admission review and answers it; whatever happens, the answer is never an admission by mistake.
 
-1. The gate serves ``/gate/enforce``, ``/gate/warn``, ``/gate/audit``; the seal's door ``/seal/…`` and its validating twins ``/check/…``. The
-   door is served only to the API server's client certificate.
+1. The gate serves ``/gate/enforce``, ``/gate/warn``, ``/gate/audit``; the seal's door ``/seal/…`` and its validating twins ``/check/…``.
+   The door is served only to the API server's client certificate.
 2. A body that is no review is answered with 400, one beyond 16 MiB with 413 (nothing is read beyond it): the API server takes both for a
    failed call, which the webhook configuration turns into a denial.
 3. An error of ours is a denial that says so.

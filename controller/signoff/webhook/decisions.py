@@ -5,9 +5,9 @@ The seal is made when all of these hold, in this order, and it is in the archive
  1. The client made no seal; the spec is of its closed schema, and after creation it does not change.
  2. The promotion exists, admission witnessed its submission, and this cluster is its target and may speak for it.
  3. The freeze is in the archive, is of this very request, and was frozen in this cluster.
- 4. The policies that it names are published, the route derived again is the frozen one, and the policies in force would not route more strictly.
- 5. Who asked is who admission witnessed. The desk, made again from the request and the archived explanation, is the one that the freeze names, byte for
-    byte; the rendition shown is one of it.
+ 4. The policies that it names are published, the route derived again is the frozen one, and those in force are no stricter.
+ 5. Who asked is who admission witnessed. The desk, made again from request and archived explanation, is the one that the freeze names,
+    byte for byte; the rendition shown is one of it.
  6. The desk is not stale: the incumbent that it shows is still the live one.
  7. Who decides is a person, holds a role of the route, did not ask for the promotion, and may ``approve`` the tier (SubjectAccessReview).
  8. The request has no outcome yet. Whoever decided the same before gets the stored seal back; another verdict of theirs is refused.

@@ -1,0 +1,199 @@
+"""The account of an outcome: who, what, where, under which policy, against what. In words for people, and as JSON for machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from signoff.cli.output import moment, stamp
+from signoff.decision.seals import read_published
+from signoff.record.bundle import read_bundle
+from signoff.record.canonical import Json
+from signoff.record.freeze import ComparisonEntry, ConsideredPolicy, Freeze, Requirement
+from signoff.record.promotion import as_json
+from signoff.record.seal import Decided, PolicyStatement, PublishedPolicy
+from signoff.record.values import parse
+from signoff.verify.reader import Reader
+from signoff.verify.verifier import Verified
+
+ASSURANCES: Final = {
+    "api-server": "the API server's word: it says who asked, and no proof of consent is kept",
+    "session": "a session of the portal, by the identity provider's token",
+    "fresh-login": "a fresh login, whose token covers what was consented to",
+    "passkey": "a passkey, whose signature covers what was shown",
+}
+Pair = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Account:
+    """A believed outcome, and what the archive says beside it: corrections, and who published the policies considered."""
+
+    verified: Verified
+    corrected: bool
+    published: tuple[PublishedPolicy, ...]
+
+    @property
+    def verdict(self) -> str:
+        """``promoted`` or ``rejected``."""
+        return "promoted" if self.verified.promotes else "rejected"
+
+    @property
+    def title(self) -> str:
+        """Model and version."""
+        model = self.verified.freeze.request.spec.model
+        return f"{model.name} {model.version}"
+
+
+def account(reader: Reader, verified: Verified) -> Account:
+    """Return the account of a believed outcome."""
+    freeze = verified.freeze
+    published = tuple(_publication(reader, freeze, one) for one in freeze.route.considered)
+    return Account(verified, reader.is_corrected(verified.digest), published)
+
+
+def _publication(reader: Reader, freeze: Freeze, considered: ConsideredPolicy) -> PublishedPolicy:
+    filed = reader.policy(considered.statement)
+    read_published(filed, reader.trust, freeze.request.spec.target, considered.statement)
+    payload = read_bundle(filed.bundle, considered.name).payload
+    return parse(PolicyStatement, payload, considered.name).predicate
+
+
+def place(freeze: Freeze) -> str:
+    """Return environment, clusters and namespaces in words."""
+    target = freeze.request.spec.target
+    return f"{target.environment} in {', '.join(target.clusters)}; namespace {', '.join(target.namespaces)}"
+
+
+def validity(verified: Verified, now: datetime) -> str:
+    """Return in words until when the outcome admits."""
+    if not verified.promotes:
+        return "never: it was rejected"
+    if verified.valid_until is None:
+        return "without end"
+    over = " (over)" if now >= verified.valid_until else ""
+    return f"until {moment(verified.valid_until)}{over}"
+
+
+def asks(requirement: Requirement) -> str:
+    """Return in words what a tier asks for."""
+    roles = " and ".join(f"{role.count} as {role.name} ({', '.join(role.groups)})" for role in requirement.roles)
+    eyes = "; nobody who asked" if requirement.fourEyes else ""
+    return f"{requirement.quorum} in all, {roles}{eyes}"
+
+
+def lines(told: Account, now: datetime) -> Iterator[Pair]:
+    """Yield labels and values that tell the whole account."""
+    verified = told.verified
+    freeze = verified.freeze
+    model = freeze.request.spec.model
+    yield "for", place(freeze)
+    yield "image", model.image
+    for artifact in model.artifacts or ():
+        yield "artefact", f"{artifact.name}  {artifact.digest}"
+    for decided in verified.decisions:
+        yield from _decision(decided)
+    yield from _policy(told)
+    yield from _alternatives(freeze)
+    for one in freeze.submissions:
+        yield "asked by", f"{one.principal.name} at {one.time}"
+        yield "", identity(one.principal.subject, one.principal.issuer)
+    yield "author", f"{freeze.request.spec.author} (as the request claims)"
+    yield "reason", freeze.request.spec.reason
+    yield "valid", validity(verified, now)
+    if told.corrected:
+        yield "corrected", "the archive holds a correction of this event, which this version cannot read; the gate admits nothing by it"
+    yield "stored", moment(verified.stored_at)
+    yield "request", f"{freeze.request.namespace}/{freeze.request.name}"
+    yield "id", verified.id
+    yield "event", verified.digest
+
+
+def identity(subject: str, issuer: str) -> str:
+    """Return subject and issuer in words."""
+    return f"subject {subject}, by {issuer}"
+
+
+def _decision(decided: Decided) -> Iterator[Pair]:
+    verb = "approved by" if decided.verdict == "Approve" else "rejected by"
+    yield verb, f"{decided.principal.name} at {decided.time}"
+    yield "", identity(decided.principal.subject, decided.principal.issuer)
+    yield "", f"as {', '.join(decided.roles)} ({', '.join(decided.groups)}), by {decided.method}"
+    yield "", f"“{decided.meaning}”"
+    if decided.comment is not None:
+        yield "", f"comment: {decided.comment}"
+    yield "", f"rests on {ASSURANCES[decided.consent.assurance]}"
+
+
+def _policy(told: Account) -> Iterator[Pair]:
+    route = told.verified.freeze.route
+    yield "policy", f"{route.policy}, rule {route.rule}: {route.tier}"
+    yield "", f"asks for {asks(route.requirement)}"
+    for considered, published in zip(route.considered, told.published, strict=True):
+        also = "" if considered.name == route.policy else f"also considered: {considered.name}, rule {considered.rule}: {considered.tier}; "
+        yield "", f"{also}published by {published.publisher.name} at {published.time}"
+        yield "", considered.statement
+
+
+def _alternatives(freeze: Freeze) -> Iterator[Pair]:
+    shown = freeze.comparison
+    yield "candidate", _entry(shown.candidate)
+    if shown.incumbent is not None:
+        yield "incumbent", _entry(shown.incumbent)
+        yield "", shown.incumbent.digest
+    for challenger in shown.challengers:
+        yield "challenger", _entry(challenger)
+        yield "", challenger.digest
+    if shown.incumbent is None and not shown.challengers:
+        yield "against", "nothing: no incumbent and no challenger was shown"
+    live = freeze.live
+    yield "live then", f"{live.version}  {live.digest}" if live is not None else "none: the archive knew no promotion of this model there"
+
+
+def _entry(entry: ComparisonEntry) -> str:
+    return f"{entry.name} {entry.version}: {', '.join(f'{one.name}={one.value}' for one in entry.metrics)}"
+
+
+def machine(told: Account, now: datetime) -> dict[str, Json]:
+    """Return the account as JSON."""
+    verified = told.verified
+    freeze = verified.freeze
+    spec = freeze.request.spec
+    value: dict[str, Json] = {
+        "verdict": told.verdict,
+        "model": {"name": spec.model.name, "version": spec.model.version, "image": spec.model.image, "digest": spec.model.digest},
+        "artifacts": [as_json(one) for one in spec.model.artifacts or ()],
+        "target": as_json(spec.target),
+        "decisions": [_decision_json(one) for one in verified.decisions],
+        "policy": _policy_json(told),
+        "comparison": as_json(freeze.comparison),
+        "submissions": [{**as_json(one.principal), "time": one.time} for one in freeze.submissions],
+        "author": spec.author,
+        "reason": spec.reason,
+        "validUntil": stamp(verified.valid_until),
+        "valid": verified.promotes and not told.corrected and (verified.valid_until is None or now < verified.valid_until),
+        "corrected": told.corrected,
+        "storedAt": stamp(verified.stored_at),
+        "request": {"namespace": freeze.request.namespace, "name": freeze.request.name},
+        "id": verified.id,
+        "event": verified.digest,
+    }
+    return value
+
+
+def _decision_json(decided: Decided) -> dict[str, Json]:
+    value = as_json(decided)
+    value.pop("delegation")
+    return {**value, "consent": decided.consent.assurance}
+
+
+def _policy_json(told: Account) -> dict[str, Json]:
+    route = told.verified.freeze.route
+    considered: list[Json] = [
+        {**as_json(one), "publisher": as_json(published.publisher), "time": published.time}
+        for one, published in zip(route.considered, told.published, strict=True)
+    ]
+    chosen = {"name": route.policy, "rule": route.rule, "tier": route.tier}
+    return {**chosen, "requirement": as_json(route.requirement), "considered": considered}

@@ -1,0 +1,163 @@
+"""`signoff approve` and `signoff reject`: look at the frozen desk, decide, and wait for the event."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from signoff.cli import options, output
+
+if TYPE_CHECKING:  # the API server's client takes a second to import
+    from signoff.cli.deciding import Desk, Sealed, Verdict
+    from signoff.verify.verifier import Verified
+
+APPROVES: Final = "I approve this model version for the use described on this desk."
+REJECTS: Final = "I reject this promotion."
+_EXAMPLES: Final = """
+signoff approve credit-scoring-2.4.0 -n credit
+signoff approve credit-scoring-2.4.0 -n credit --comment 'Cut-off for the self-employed stays at 620.'
+kubectl signoff approve credit-scoring-2.4.0 -n credit
+"""
+_DONE: Final = {"Approve": "approved", "Reject": "rejected"}
+
+
+@dataclass(frozen=True)
+class Press:
+    """What somebody wants: which promotion, and what they say of it."""
+
+    name: str
+    namespace: str | None
+    verdict: Verdict
+    meaning: str
+    comment: str | None
+    yes: bool
+    timeout: float
+    archive: str
+    trust: str
+    kubeconfig: str | None
+    context: str | None
+
+
+def decision_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Add the options that approve and reject share."""
+    for option in (
+        options.context(),
+        options.kubeconfig(),
+        options.trust(),
+        options.archive(),
+        click.option("--timeout", type=click.FloatRange(0, 3600), default=60, show_default=True, metavar="SECONDS", help="For the event."),
+        click.option("--yes", is_flag=True, help="Do not ask; the desk is printed all the same."),
+        click.option("--comment", metavar="TEXT", help="A remark for the record."),
+        options.namespace("Of the ModelPromotion; default: the context's."),
+        click.argument("name"),
+    ):
+        function = option(function)
+    return function
+
+
+@options.command("approve", examples=_EXAMPLES)
+@decision_options
+@click.option("--meaning", default=APPROVES, metavar="TEXT", help=f"What your signature means; default: {APPROVES}")
+def command(**given: object) -> int:
+    """Show the frozen desk of the ModelPromotion NAME, approve it, and wait for its event.
+
+    "approved" is printed only once the event is in the archive and verifies. Pressing again is always safe.
+
+    Exit code: 0 approved, or sealed while others are awaited; 1 refused, or decided otherwise; 2 it could not be done or told.
+    """
+    return press(Press(verdict="Approve", **given))  # type: ignore[arg-type]
+
+
+def press(wanted: Press) -> int:
+    """Carry a decision from the desk to the receipt, and return the exit code."""
+    from signoff.archive.store import ArchiveError  # noqa: PLC0415 - the client is imported when it is needed
+    from signoff.cli import deciding, reach  # noqa: PLC0415
+    from signoff.cli.kube import Cluster, Denied  # noqa: PLC0415
+    from signoff.cli.program import complain  # noqa: PLC0415
+    from signoff.cli.progress import progress  # noqa: PLC0415
+    from signoff.operator.commit import Collected  # noqa: PLC0415
+
+    cluster = Cluster(wanted.kubeconfig, wanted.context)
+    namespace = wanted.namespace or cluster.namespace
+    promotion = cluster.promotion(namespace, wanted.name)
+    try:
+        reader = reach.reader(wanted.archive, wanted.trust)
+        ended = deciding.outcome(reader, deciding.identity(promotion, namespace, wanted.name))
+        if ended is not None:
+            return _ended(ended, wanted.verdict, None)
+        shown = deciding.desk(reader, promotion, namespace, wanted.name)
+    except ArchiveError as error:
+        raise deciding.safe(error) from None
+    _show(shown)
+    if not wanted.yes and not _sure(shown, wanted.verdict):
+        click.echo("nothing was decided", err=True)
+        return 1
+    try:
+        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, wanted.meaning, wanted.comment)
+    except Denied as error:
+        complain(str(error))
+        return 1
+    with progress("your decision is sealed; waiting for the event") as waiting:
+        found = deciding.wait(reader, shown, wanted.timeout, waiting.step)
+    if found is None:
+        output.tell("your decision is sealed; the event is not there yet; nothing is lost", err=True)
+        output.tell(f"look later with: signoff why {shown.id}", err=True)
+        return 2
+    if isinstance(found, Collected):
+        _awaiting(shown, sealed, found.quorum.missing)
+        return 0
+    return _ended(found, wanted.verdict, sealed)
+
+
+def _show(shown: Desk) -> None:
+    """Print exactly the bytes of the rendition; in a pager where they are longer than the terminal."""
+    if sys.stdout.isatty() and shown.text.count(b"\n") >= get_terminal_size().lines:
+        click.echo_via_pager(shown.text.decode())
+        return
+    sys.stdout.buffer.write(shown.text)
+    sys.stdout.flush()
+
+
+def _sure(shown: Desk, verdict: Verdict) -> bool:
+    version = shown.freeze.request.spec.model.version
+    click.echo(f"\nfreeze {shown.digest}", err=True)
+    typed = click.prompt(f"To {verdict.lower()} this, type the model's version ({version})", default="", show_default=False, err=True)
+    return str(typed).strip() == version
+
+
+def _awaiting(shown: Desk, sealed: Sealed, missing: tuple[str, ...]) -> None:
+    decided = sealed.decision.seal.decided
+    output.tell(f"your decision is sealed{' already' if sealed.again else ''}, awaiting: {', '.join(missing)}")
+    output.facts(
+        [("decided", f"{decided.verdict} by {decided.principal.name} at {decided.time}"), ("freeze", shown.digest), ("id", shown.id)],
+        margin=2,
+    )
+    output.tell(f"  look later: signoff why {shown.id}")
+
+
+def _ended(found: Verified, verdict: Verdict, sealed: Sealed | None) -> int:
+    """Tell the outcome that the archive holds, and return the exit code for whoever wanted ``verdict``."""
+    route, spec = found.freeze.route, found.freeze.request.spec
+    got: Verdict = "Approve" if found.promotes else "Reject"
+    names = ", ".join(f"{one.principal.name} at {one.time}" for one in found.decisions)
+    own = sealed is not None and any(one.principal.is_same(sealed.decision.seal.decided.principal) for one in found.decisions)
+    head = _DONE[got] if got == verdict else f"not {_DONE[verdict]}: it was {_DONE[got]}"
+    already = " already, before you decided" if sealed is None else "" if own else "; your decision was not needed for it"
+    output.tell(f"{output.word(head, 'green' if got == verdict else 'red')}{already}  {spec.model.name} {spec.model.version}")
+    output.facts(
+        [
+            (f"{_DONE[got]} by", names),
+            ("policy", f"{route.policy}, rule {route.rule}: {route.tier}"),
+            ("stored", output.moment(found.stored_at)),
+            ("id", found.id),
+            ("event", found.digest),
+        ],
+        margin=2,
+    )
+    output.tell(f"\n  signoff verify {found.id}\n  signoff desk {found.id} --out DIR")
+    return 0 if got == verdict else 1

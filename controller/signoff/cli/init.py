@@ -1,0 +1,239 @@
+"""`signoff init`: an archive, its keys, its trust file.
+
+1. Nothing that is there is overwritten: a second run finishes what a first one began.
+2. A private key never leaves its folder, which is its owner's alone (0700, files 0600), and never lies in the archive.
+3. The trust file is archived by its digest; from then on the digest names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from uuid import uuid4
+
+import click
+
+from signoff.archive import layout
+from signoff.archive.open import initialise, open_store
+from signoff.archive.store import Store
+from signoff.archive.write import create_or_same
+from signoff.cli import options, output, reach
+from signoff.errors import SignoffError
+from signoff.record.canonical import Json
+from signoff.record.keys import PemSigner, generate_pem
+from signoff.record.trust import FORMAT, MAX_TRUST, Trust, Use, read_trust
+from signoff.record.values import Digest, format_time, sha256
+
+_EXAMPLES: Final = """
+signoff init file:///srv/signoff/archive --keys ./keys --cluster demo --environment production \\
+    --publisher https://login.bank.example paula@bank.example
+
+a later version of the trust file:
+signoff init file:///srv/signoff/archive --trust-file ./keys/trust.json
+"""
+USES: Final[tuple[Use, ...]] = ("seal", "event")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the new trust file shall say."""
+
+    cluster: str
+    environments: tuple[str, ...]
+    target_clusters: tuple[str, ...]
+    publishers: tuple[tuple[str, str], ...]
+
+
+@options.command("init", examples=_EXAMPLES)
+@click.argument("archive", metavar="ARCHIVE_URL")
+@click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the private keys and of trust.json.")
+@click.option("--cluster", envvar="SIGNOFF_CLUSTER", show_envvar=True, metavar="NAME", help="The cluster that the keys belong to.")
+@click.option("--environment", "environments", multiple=True, metavar="NAME", help="What it may speak for; several times for several.")
+@click.option("--target-cluster", "targets", multiple=True, metavar="NAME", help="Where it may promote to; default: the cluster itself.")
+@click.option("--publisher", "publishers", multiple=True, nargs=2, metavar="ISSUER SUBJECT", help="Who may publish policies.")
+@click.option("--trust-file", type=click.Path(path_type=Path), metavar="FILE", help="Archive this trust file, and make nothing else.")
+@click.option("--trust", envvar="SIGNOFF_TRUST", show_envvar=True, metavar="DIGEST", help="With --trust-file: the one that it follows.")
+@options.output()
+def command(
+    archive: str,
+    keys: Path | None,
+    cluster: str | None,
+    environments: tuple[str, ...],
+    targets: tuple[str, ...],
+    publishers: tuple[tuple[str, str], ...],
+    trust_file: Path | None,
+    trust: str | None,
+    form: str,
+) -> int:
+    """Make an archive, the webhook's and the operator's keys, and the trust file that names them; or archive a later trust file.
+
+    A publisher is named as admission resolves them: the issuer of the webhook's configuration, and the subject, for example
+    https://login.bank.example and paula@bank.example.
+
+    A run that was stopped is finished by the same command. What is there is never overwritten.
+    """
+    if trust_file is not None:
+        return _later(archive, trust_file, trust, form)
+    wanted = _wanted(cluster, environments, targets, publishers)
+    if keys is None:
+        raise SignoffError("is missing", where="--keys", mend="name a folder for the private keys, outside of the archive")
+    _require_apart(keys, archive)
+    initialise(archive)
+    store = open_store(archive)
+    signers = {use: _key(keys, use) for use in USES}
+    data = _trust(keys / "trust.json", wanted, signers)
+    digest = _archived(store, data)
+    remark = store.prove().remark
+    if form == "json":
+        ids: dict[str, Json] = {use: one.key_id for use, one in signers.items()}
+        output.as_machine({"archive": archive, "trust": digest, "version": read_trust(data).version, "keys": ids, "rights": remark})
+    else:
+        _tell(archive, keys, wanted, signers, digest, remark)
+    return 0
+
+
+def _wanted(
+    cluster: str | None, environments: tuple[str, ...], targets: tuple[str, ...], publishers: tuple[tuple[str, str], ...]
+) -> Wanted:
+    if cluster is None:
+        raise SignoffError("is missing", where="--cluster", mend="name the cluster that the keys belong to")
+    for name, given in (("--environment", environments), ("--publisher", publishers)):
+        if not given:
+            raise SignoffError("is missing", where=name, mend="name at least one")
+    return Wanted(cluster, environments, targets or (cluster,), publishers)
+
+
+def _later(archive: str, path: Path, active: str | None, form: str) -> int:
+    store = open_store(archive)
+    data = reach.file_bytes(path, MAX_TRUST)
+    later = read_trust(data, str(path))
+    if active is not None and active != sha256(data):
+        before = reach.trust_in(store, active)
+        if later.version <= before.version:
+            what = f"is version {later.version}, and the active one ({active[:19]}…) is version {before.version}"
+            raise SignoffError(what, where=f"{path}.version", mend=f"write version: {before.version + 1}")
+    digest = _archived(store, data)
+    if form == "json":
+        output.as_machine({"archive": archive, "trust": digest, "version": later.version})
+    else:
+        output.facts([("archived", f"{path}, version {later.version}"), ("trust", digest)])
+        output.tell("\nName this digest as `trust` in the webhook's and the operator's configuration, and as SIGNOFF_TRUST.")
+    return 0
+
+
+def _require_apart(keys: Path, archive: str) -> None:
+    if f"{keys.absolute().as_uri()}/".startswith(f"{archive.rstrip('/')}/"):
+        raise SignoffError("lies in the archive", where="--keys", mend="keep private keys elsewhere: the archive is there to be read")
+
+
+def _key(folder: Path, use: Use) -> PemSigner:
+    """Return the signer of a key that is in the folder, or is made now (rules 1 and 2)."""
+    path = folder / f"{use}.key"
+    try:
+        if not folder.exists():
+            folder.mkdir(mode=0o700, parents=True)
+        with suppress(FileExistsError):
+            _create(path, generate_pem())
+        if path.stat().st_mode & 0o077:
+            raise SignoffError("others than its owner may read it", where=str(path), mend=f"make a new key, or: chmod 600 {path}")
+        return PemSigner(path.read_bytes(), str(path))
+    except OSError as error:
+        raise SignoffError(f"cannot be written: {error.strerror}", where=str(error.filename or path), mend="name another folder") from None
+
+
+def _create(path: Path, data: bytes) -> None:
+    """Write a file whole, unless it is there; FileExistsError where it is."""
+    if path.exists():
+        raise FileExistsError(path)
+    part = path.with_name(f".{path.name}.{uuid4().hex[:8]}")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        path.hardlink_to(part)
+    finally:
+        part.unlink()
+
+
+def _trust(path: Path, wanted: Wanted, signers: Mapping[Use, PemSigner]) -> bytes:
+    """Return the trust file's bytes: those that are there already, if they say what is wanted, or new ones."""
+    data = _trust_bytes(wanted, signers)
+    try:
+        _create(path, data)
+    except FileExistsError:
+        known = reach.file_bytes(path, MAX_TRUST)
+        if _said(read_trust(known, str(path))) != _said(read_trust(data)):
+            mend = f"archive it as it is with --trust-file {path}, or name another folder with --keys"
+            raise SignoffError("is there already, and says other than these options", where=str(path), mend=mend) from None
+        return known
+    except OSError as error:
+        raise SignoffError(f"cannot be written: {error.strerror}", where=str(path), mend="name another folder with --keys") from None
+    return data
+
+
+def _trust_bytes(wanted: Wanted, signers: Mapping[Use, PemSigner]) -> bytes:
+    since = format_time(datetime.now(UTC))
+    targets = {"environments": list(wanted.environments), "clusters": list(wanted.target_clusters)}
+    keys = [
+        {
+            "id": signer.key_id,
+            "name": f"{use} key of {wanted.cluster}",
+            "use": use,
+            "algorithm": "ecdsa-p256-sha256",
+            "publicKey": signer.public_pem,
+            "cluster": wanted.cluster,
+            "targets": targets,
+            "validFrom": since,
+        }
+        for use, signer in signers.items()
+    ]
+    publishers = [{"issuer": issuer, "subject": subject} for issuer, subject in wanted.publishers]
+    value = {"format": FORMAT, "version": 1, "keys": keys, "policies": {"publishers": publishers, "fourEyes": False}}
+    data = json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
+    read_trust(data, "options")
+    return data
+
+
+def _said(trust: Trust) -> tuple[object, ...]:
+    keys = tuple((key.id, key.use, key.cluster, key.targets) for key in trust.keys)
+    return (trust.version, keys, trust.policies)
+
+
+def _archived(store: Store, data: bytes) -> Digest:
+    digest = sha256(data)
+    create_or_same(store, layout.statement("trust", digest), data)
+    return digest
+
+
+def _tell(archive: str, keys: Path, wanted: Wanted, signers: Mapping[Use, PemSigner], digest: Digest, remark: str) -> None:
+    output.facts(
+        [
+            ("archive", archive),
+            ("rights", remark),
+            ("seal key", f"{keys / 'seal.key'}  (for the webhook alone)"),
+            ("", signers["seal"].key_id),
+            ("event key", f"{keys / 'event.key'}  (for the operator alone)"),
+            ("", signers["event"].key_id),
+            ("trust file", f"{keys / 'trust.json'}  (public; archived under its digest)"),
+            ("", digest),
+        ]
+    )
+    shared = [f"cluster: {wanted.cluster}", f"archive: {archive}", f"trust: {digest}"]
+    _block("In the webhook's configuration", [*shared, "sealKey: <where seal.key is mounted>"])
+    _block("In the operator's configuration", [*shared, "eventKey: <where event.key is mounted>"])
+    _block("For this command line", [f"export SIGNOFF_ARCHIVE={shlex.quote(archive)}", f"export SIGNOFF_TRUST={digest}"])
+
+
+def _block(title: str, lines: Iterable[str]) -> None:
+    output.tell(f"\n{title}:\n")
+    for line in lines:
+        output.tell(f"    {line}")

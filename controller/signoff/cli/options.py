@@ -1,0 +1,80 @@
+"""Options that several commands have: from flags, or from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+Option = Callable[[Function], Function]
+
+SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+def archive(*, required: bool = True) -> Option[Any]:
+    """Return ``--archive``."""
+    return click.option(
+        "--archive",
+        metavar="URL",
+        envvar="SIGNOFF_ARCHIVE",
+        show_envvar=True,
+        required=required,
+        help="The archive, file:///absolute/path.",
+    )
+
+
+def trust(*, required: bool = True) -> Option[Any]:
+    """Return ``--trust``."""
+    return click.option(
+        "--trust",
+        metavar="DIGEST",
+        envvar="SIGNOFF_TRUST",
+        show_envvar=True,
+        required=required,
+        help="The active trust file, by the digest that `signoff init` printed.",
+    )
+
+
+def cluster(*, required: bool = True) -> Option[Any]:
+    """Return ``--cluster``."""
+    return click.option(
+        "--cluster", metavar="NAME", envvar="SIGNOFF_CLUSTER", show_envvar=True, required=required, help="The cluster, as targets name it."
+    )
+
+
+def namespace(text: str) -> Option[Any]:
+    """Return ``--namespace``."""
+    return click.option("-n", "--namespace", metavar="NAME", help=text)
+
+
+def kubeconfig() -> Option[Any]:
+    """Return ``--kubeconfig``."""
+    return click.option(
+        "--kubeconfig", metavar="FILE", envvar="KUBECONFIG", show_envvar=True, help="As kubectl's; several with : between them."
+    )
+
+
+def context() -> Option[Any]:
+    """Return ``--context``."""
+    return click.option("--context", metavar="NAME", help="The context of the kubeconfig to use.")
+
+
+def output() -> Option[Any]:
+    """Return ``-o``, as ``form``."""
+    return click.option(
+        "-o",
+        "--output",
+        "form",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="For people, or for machines.",
+    )
+
+
+def command(name: str, *, examples: str) -> Callable[[Callable[..., int]], click.Command]:
+    """Return the decorator of a command: its help is the function's docstring, with examples below."""
+    lines = "\n".join(f"  {line}" if line else "" for line in examples.strip().splitlines())
+    return click.command(name, context_settings=SETTINGS, epilog=f"\b\nExamples:\n{lines}")

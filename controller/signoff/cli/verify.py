@@ -1,0 +1,187 @@
+"""`signoff verify`: one event, rule by rule, or the whole archive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import click
+
+from signoff.archive import layout
+from signoff.archive.store import Missing
+from signoff.cli import find, options, output, reach
+from signoff.cli.account import account, lines, machine
+from signoff.cli.audit import Audit, Finding
+from signoff.cli.progress import progress
+from signoff.decision.seals import CouldNotTell, Filed
+from signoff.errors import SignoffError
+from signoff.record.bundle import MAX_BUNDLE
+from signoff.record.canonical import Json
+from signoff.record.trust import Trust
+from signoff.record.values import Digest
+from signoff.verify.case import Case, Outcome
+from signoff.verify.reader import Reader
+from signoff.verify.verifier import RULES, Verified, verify
+
+_EXAMPLES: Final = """
+signoff verify                      everything that the archive holds
+signoff verify 3fd2a9c41b           one event, by the beginning of its id
+signoff verify sha256:9f1c…         one event, by its digest
+signoff verify --bundle event.sigstore.json
+signoff verify --bundle event.sigstore.json --trust-file trust.json
+"""
+_NO_LOG: Final = "hether something is missing cannot be told without a log."
+
+
+@dataclass(frozen=True)
+class Step:
+    """A rule's answer: ``ok``, ``FAILED`` or ``could not tell``, and why."""
+
+    number: int
+    name: str
+    answer: str
+    why: str = ""
+
+
+@options.command("verify", examples=_EXAMPLES)
+@click.argument("event", required=False)
+@click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", help="Verify the bundle in this file.")
+@click.option("--trust-file", type=click.Path(path_type=Path), metavar="FILE", help="For --bundle without an archive: the trust file.")
+@options.archive(required=False)
+@options.trust(required=False)
+@options.output()
+def command(event: str | None, bundle: Path | None, trust_file: Path | None, archive: str | None, trust: str | None, form: str) -> int:
+    """Verify EVENT (an id, its beginning, or the event's digest), a bundle, or without either the whole archive.
+
+    Exit code: 0 all of it verifies, 1 something does not, 2 it could not be told.
+    """
+    as_json = form == "json"
+    if bundle is not None:
+        return _lone(bundle, trust_file, archive, trust, as_json=as_json)
+    if archive is None or trust is None:
+        missing = "--archive" if archive is None else "--trust"
+        raise SignoffError("is missing", where=missing, mend=f"give {missing}, or a bundle with --bundle and --trust-file")
+    reader = reach.reader(archive, trust)
+    return _whole(reader, as_json=as_json) if event is None else _one(reader, event, as_json=as_json)
+
+
+def _one(reader: Reader, event: str, *, as_json: bool) -> int:
+    request = find.request(reader.store, event)
+    key = layout.event(request)
+    try:
+        stored = reader.store.read(key, limit=MAX_BUNDLE)
+    except Missing:
+        raise find.NotFound("has no event: nothing was promoted or rejected", where=request, mend=f"see: signoff why {request}") from None
+    filed = Filed(stored.data, stored.stored_at)
+    return _tell(Outcome(filed, request), reader.trust, reader.policies_of(filed), reader, key, as_json=as_json)
+
+
+def _lone(path: Path, trust_file: Path | None, archive: str | None, trust: str | None, *, as_json: bool) -> int:
+    filed = Filed(reach.file_bytes(path, MAX_BUNDLE), None)
+    outcome = Outcome(filed, None)
+    if archive is not None and trust is not None:
+        reader = reach.reader(archive, trust)
+        return _tell(outcome, reader.trust, reader.policies_of(filed), reader, str(path), as_json=as_json)
+    if trust_file is None:
+        raise SignoffError("is missing", where="--trust-file", mend="give the trust file, or --archive and --trust")
+    return _tell(outcome, reach.trust_file(trust_file, trust), {}, None, str(path), as_json=as_json)
+
+
+def steps(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed]) -> tuple[Step, ...]:
+    """Return each rule's answer, up to the first that does not hold, as the verifier itself stops there."""
+    case = Case(outcome, trust, policies)
+    told: list[Step] = []
+    for rule in RULES:
+        try:
+            rule.check(case)
+        except CouldNotTell as error:
+            return (*told, Step(rule.number, rule.name, "could not tell", str(error)))
+        except SignoffError as error:
+            return (*told, Step(rule.number, rule.name, "FAILED", str(error)))
+        told.append(Step(rule.number, rule.name, "ok"))
+    return tuple(told)
+
+
+def _tell(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed], reader: Reader | None, where: str, *, as_json: bool) -> int:
+    told = steps(outcome, trust, policies)
+    answers = {step.answer for step in told}
+    verified = verify(outcome, trust, policies) if answers == {"ok"} else None
+    if as_json:
+        output.as_machine(_machine(told, verified, reader, where))
+    else:
+        _print(told, verified, reader, outcome, where)
+    return 1 if "FAILED" in answers else 2 if "could not tell" in answers else 0
+
+
+def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str) -> Json:
+    rules: list[Json] = [
+        {"number": step.number, "name": step.name, "answer": step.answer, **({"why": step.why} if step.why else {})} for step in told
+    ]
+    value: dict[str, Json] = {"bundle": where, "verified": verified is not None, "rules": rules}
+    if verified is not None and reader is not None:
+        value["account"] = machine(account(reader, verified), datetime.now(UTC))
+    return value
+
+
+def _print(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, outcome: Outcome, where: str) -> None:
+    output.facts([("bundle", where), ("stored", output.moment(outcome.filed.stored_at))], label=14)
+    output.tell()
+    for step in told:
+        colour: output.Colour = "green" if step.answer == "ok" else "red" if step.answer == "FAILED" else "yellow"
+        output.tell(f"{step.number:>2}  {step.name:<13}{output.word(step.answer, colour)}")
+        if step.why:
+            output.paragraph(step.why, first=" " * 4)
+    left = [rule for rule in RULES if rule.number > told[-1].number]
+    if left:
+        output.tell(f"    not looked at: {', '.join(f'{rule.number} {rule.name}' for rule in left)}")
+    if verified is None:
+        return
+    output.tell()
+    spec = verified.freeze.request.spec
+    promoted = "promoted" if verified.promotes else "rejected"
+    output.tell(f"{spec.model.name} {spec.model.version}  {output.word(promoted, 'green' if verified.promotes else 'red')}")
+    pairs = lines(account(reader, verified), datetime.now(UTC)) if reader is not None else _short(verified)
+    output.facts(pairs, margin=2, label=14)
+
+
+def _short(verified: Verified) -> list[tuple[str, str]]:
+    names = ", ".join(f"{one.principal.name} at {one.time}" for one in verified.decisions)
+    return [("decided by", names), ("id", verified.id), ("event", verified.digest)]
+
+
+def _whole(reader: Reader, *, as_json: bool) -> int:
+    audit = Audit(reader)
+    with progress("verifying") as shown:
+        found = list(audit.findings(shown.step))
+    if as_json:
+        listed: list[Json] = [{"kind": one.kind, "key": one.key, "what": one.what, "mend": one.mend} for one in found]
+        counted: dict[str, Json] = {**audit.counts, "promotions": audit.promotions, "rejections": audit.rejections}
+        output.as_machine({"clean": not _wrong(found), "counts": counted, "findings": listed, "complete": None})
+    else:
+        _print_findings(audit, found)
+    wrong = _wrong(found)
+    return 1 if any(one.kind == "finding" for one in wrong) else 2 if wrong else 0
+
+
+def _print_findings(audit: Audit, found: list[Finding]) -> None:
+    headings = {"finding": output.word("FINDING", "red"), "unsure": output.word("COULD NOT TELL", "yellow"), "note": "note"}
+    for one in found:
+        output.tell(f"{headings[one.kind]}")
+        output.paragraph(one.key, first="  ")
+        output.paragraph(one.what, first="  ")
+        if one.mend:
+            output.paragraph(one.mend, first="  to do: ")
+        output.tell()
+    outcomes = f"{output.count(audit.promotions, 'promotion')}, {output.count(audit.rejections, 'rejection')}"
+    folders = ", ".join(f"{name} {number:,}" for name, number in sorted(audit.counts.items()) if "." not in name)
+    output.paragraph(f"{outcomes} verify. Objects: {folders or 'none'}.")
+    wrong = _wrong(found)
+    counted = f"{output.count(len(wrong), 'finding')}. W" if wrong else "No findings: what is here verifies; w"
+    output.paragraph(f"{counted}{_NO_LOG}")
+
+
+def _wrong(found: list[Finding]) -> list[Finding]:
+    return [one for one in found if one.kind != "note"]
