@@ -2,7 +2,7 @@
 
 1. What is written reads back as exactly the same text, in every YAML reader: a block of lines holds only characters that all of them leave
    alone, and what holds others is quoted, with these written as escapes.
-2. A place to fill in is an object ``{FILL-IN: what}`` where text belongs: no schema of ours takes it for a value.
+2. A place to fill in is the text ``FILL-IN: what``, which admission takes for no value.
 """
 
 from __future__ import annotations
@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
+
+from signoff.record.request import UNFILLED
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ def _is_nested(node: Node) -> bool:
 
 def _leaf(node: Node) -> str:
     if isinstance(node, FILL_IN):
-        return f"{{FILL-IN: {_quoted(node.what)}}}"
+        return _quoted(f"{UNFILLED}{node.what}")
     if isinstance(node, Note):
         return f"{_scalar(node.text)}  # {node.comment}"
     return _scalar(str(node))

@@ -2,7 +2,8 @@
 
 1. No request leaves it and no script runs in it: its content security policy allows inline styles and ``data:`` pictures and nothing else
    (CSP level 3), and an explanation in HTML stands in a frame with every sandbox restriction (HTML standard, ``iframe sandbox``).
-2. Every value is escaped by the template, and legible (`legible`); the explanation's own markup is escaped into the frame's ``srcdoc``.
+2. Every value is escaped by the template, and legible (`legible`); the explanation's own markup is confined (`confinement`) and escaped into
+   the frame's ``srcdoc``.
 3. It can be read without styles, on paper, by keyboard and by ear. What a frame cannot print stands below it as text.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from signoff.desk.confinement import confined
 from signoff.desk.content import Content
 from signoff.desk.legible import legible
 
@@ -25,12 +27,12 @@ def page_of(content: Content) -> str:
 
 
 def srcdoc(markup: str) -> Markup:
-    """Return markup as the value of a ``srcdoc`` attribute in double quotes (HTML standard, 4.8.5).
+    """Return markup, confined, as the value of a ``srcdoc`` attribute in double quotes (HTML standard, 4.8.5).
 
-    The markup stands behind one start tag: without something to focus in it, browsers leave a frame out of the keyboard's way, and nobody
+    It stands behind one start tag: without something to focus in it, browsers leave a frame out of the keyboard's way, and nobody
     could scroll it without a mouse. The parser merges the document's own ``html`` tag into this one (HTML standard, 13.2.6.4.7).
     """
-    whole = f"<html tabindex=0>{markup}"
+    whole = f"<html tabindex=0>{confined(markup)}"
     return Markup(whole.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped here
 
 

@@ -113,7 +113,7 @@ def _explanation(shown: Shown, document: Document) -> Section:
         "explanation",
         "Explanation",
         (
-            Prose((f"The requester's own document, {_MEDIA[explanation.mediaType]}, to the byte as it was fetched.",)),
+            Prose((f"The requester's own document, {_MEDIA[explanation.mediaType]}, kept to the byte.",)),
             document,
             Listing((Item("Document", f"{explanation.mediaType}, {explanation.size:,} bytes, {explanation.origin}", explanation.digest),)),
         ),

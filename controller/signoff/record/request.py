@@ -7,12 +7,13 @@
 4. Where the image's digest is that of an index, ``imageIndex`` holds the index's exact bytes; they must hash to the digest, and its
    platform manifests are promoted with it (OCI image spec, image index).
 5. The explanation has one source, and its digest is said beforehand.
+6. What a draft left to be filled in (``FILL-IN: …``) is no value.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
@@ -41,6 +42,7 @@ from signoff.record.values import (
 GROUP: Final = "signoff.dev"
 KIND: Final = "ModelPromotion"
 MAX_SPEC: Final = 96 * 1024
+UNFILLED: Final = "FILL-IN: "
 MAX_INLINE_EXPLANATION: Final = 32 * 1024
 
 _ID_DOMAIN: Final = b"signoff id/v1\x00"
@@ -219,11 +221,21 @@ def read_spec(spec: Json, where: str = "spec") -> Spec:
     """Return a manifest's spec, checked; `RecordError` names the first field that is wrong and what to do."""
     refuse_ambiguous(spec, where)
     data = dumps(spec)
-    if b'"FILL-IN' in data:
-        raise RecordError("holds a FILL-IN of the draft", where=where, mend="write what is asked for in its place")
+    _refuse_unfilled(spec, where)
     if len(data) > MAX_SPEC:
         raise RecordError(f"{len(data)} bytes are more than {MAX_SPEC}", where=where, mend="keep long documents out of the manifest")
     return parse(Spec, data, where)
+
+
+def _refuse_unfilled(value: Json, where: str) -> None:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            _refuse_unfilled(child, f"{where}.{key}")
+    elif isinstance(value, str) and value.startswith(UNFILLED):
+        raise RecordError(f"still says {value[:100]!r}", where=where, mend="write what is asked for in its place")
+    elif isinstance(value, Sequence) and not isinstance(value, str):
+        for index, child in enumerate(value):
+            _refuse_unfilled(child, f"{where}[{index}]")
 
 
 def platform_manifests(image_index: str, digest: Digest) -> tuple[tuple[str, Digest], ...]:

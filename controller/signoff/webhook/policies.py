@@ -39,13 +39,7 @@ def seal(witness: Witness, review: Review) -> Reply:
     bundle = policy_bundle(policy, content, witness.signer)
     digest = read_bundle(bundle, "policy").digest
     _archive(witness, digest, bundle)
-    value: Json = {
-        "statement": digest,
-        "issuer": who.principal.issuer,
-        "subject": who.principal.subject,
-        "name": who.principal.name,
-        "time": policy.time,
-    }
+    value: Json = {"statement": digest, **_shown(policy)}
     return Reply(patch=({"op": "add", "path": "/publication", "value": value},))
 
 
@@ -67,6 +61,8 @@ def check(witness: Witness, review: Review) -> Reply:
     name_and_text = (field(review.obj, "metadata", "name"), b64encode(dumps(review.obj.get("spec"))))
     if (published.name, published.content) != name_and_text or not published.publisher.is_same(who.principal):
         raise Refused("is of another policy or by somebody else", where="publication", mend="leave it out")
+    if any(field(review.obj, "publication", name) != said for name, said in _shown(published).items()):
+        raise Refused("says other than what was published", where="publication", mend="leave it out")
     return Reply()
 
 
@@ -99,6 +95,11 @@ def _publication(witness: Witness, review: Review, who: Resolved, content: bytes
         "time": format_time(witness.now()),
     }
     return parse(PublishedPolicy, dumps(value), "policy")
+
+
+def _shown(policy: PublishedPolicy) -> dict[str, str]:
+    publisher = policy.publisher
+    return {"issuer": publisher.issuer, "subject": publisher.subject, "name": publisher.name, "time": policy.time}
 
 
 def _archive(witness: Witness, digest: Digest, bundle: bytes) -> None:

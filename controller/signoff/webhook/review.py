@@ -4,7 +4,8 @@
    for a failed call.
 2. A denial is code 403, reason Forbidden, and a message whose first line says cause and mend; kubectl, Argo CD and Flux show little more.
    ``details.causes`` says the same for machines.
-3. Warnings have no newline and at most 256 characters each, 4,096 in all (Kubernetes, AdmissionResponse.warnings).
+3. Warnings have no newline, no character that nobody sees, and at most 256 characters each, 4,096 in all (Kubernetes,
+   AdmissionResponse.warnings).
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ def _status(message: str, causes: Sequence[Cause]) -> dict[str, Json]:
 def _warnings(texts: Iterable[str]) -> Iterable[str]:
     room = _WARNINGS
     for text in texts:
-        line = " ".join(text.split())
+        line = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
         line = line if len(line) <= _WARNING else line[: _WARNING - 1] + "…"
         room -= len(line)
         if room < 0:

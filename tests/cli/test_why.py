@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import pytest
+from archive_fixture import Site
+from world import CARLA, DAVID, SPEC
+
+from signoff.archive import layout
+from signoff.record.canonical import dumps
+from signoff.record.values import sha256
+
+TAIL = [
+    "for",
+    "image",
+    "artefact",
+    "approved by",
+    "policy",
+    "candidate",
+    "challenger",
+    "live then",
+    "asked by",
+    "author",
+    "reason",
+    "valid",
+    "event",
+]
+ANSWERS = ["credit-scoring", SPEC["model"]["image"], SPEC["model"]["image"].partition("@")[2], SPEC["model"]["artifacts"][0]["digest"]]
+
+
+@pytest.mark.parametrize(
+    "what", [*ANSWERS, "registry.bank.example/models/credit-scoring:2.4.0", "registry.bank.example/models/credit-scoring"]
+)
+def test_a_promotion_is_told_by_model_image_digest_and_repository(site: Site, what: str) -> None:
+    verified = site.promoted()
+    ran = site.run("why", what)
+    assert (ran.code, ran.err) == (0, "")
+    assert ran.out.startswith("credit-scoring 2.4.0  promoted\n")
+    assert verified.digest in ran.out
+    assert site.run("why", what, "--environment", "production").out == ran.out
+    assert site.run("why", what, "--environment", "staging").code == 1
+
+
+def test_it_says_who_under_which_policy_against_what(site: Site) -> None:
+    verified = site.promoted()
+    out = site.run("why", verified.id).out
+    for label in TAIL:
+        assert f"\n  {label}  " in out
+    for told in (
+        "carla@bank.example at 2026-03-02T10:02:51Z",
+        "subject carla@bank.example, by https://login.bank.example",
+        "as approver (model-approvers), by client-certificate",
+        "“I approve this model version for the use described on this desk.”",
+        "rests on the API server's word",
+        "credit-models, rule named-individual: tier-2",
+        "asks for 1 in all, 1 as approver (model-approvers); nobody who asked",
+        "published by paula@bank.example at 2026-02-01T08:00:00Z",
+        verified.freeze.route.considered[0].statement,
+        "logistic-regression scorecard 5.1.0: auc=0.7786",
+        "none: the archive knew no promotion",
+        "ben@bank.example at 2026-03-02T09:14:07Z",
+        "ana@bank.example (as the request claims)",
+        "until 2027-03-02 10:02:51 UTC",
+        verified.id,
+    ):
+        assert told in out
+    assert max(len(line) for line in out.splitlines() if "sha256:" not in line) <= 100
+
+
+def test_machines_read_the_same(site: Site) -> None:
+    verified = site.promoted()
+    value = site.run("why", "credit-scoring", "-o", "json").json
+    (one,) = value["outcomes"]
+    assert value["untold"] == []
+    assert (one["verdict"], one["id"], one["event"], one["valid"]) == ("promoted", verified.id, verified.digest, True)
+    assert one["decisions"][0]["principal"]["subject"] == "carla@bank.example"
+    assert one["policy"]["considered"][0]["publisher"]["subject"] == "paula@bank.example"
+    assert one["comparison"]["challengers"][1]["metrics"][0] == {"name": "auc", "value": "0.7786", "source": "claimed"}
+
+
+def test_all_of_a_models_history_is_told_oldest_first(site: Site) -> None:
+    first = site.decided(site.frozen(), DAVID, verdict="Reject")
+    second = site.decided(site.frozen(lambda spec: spec.update(attempt=2), name="again"))
+    out = site.run("why", "credit-scoring").out
+    assert (
+        out.index("credit-scoring 2.4.0  rejected")
+        < out.index(first.id)
+        < out.index("credit-scoring 2.4.0  promoted")
+        < out.index(second.id)
+    )
+    assert "rejected by   david@bank.example" in out
+    assert "valid         never: it was rejected" in out
+
+
+def test_an_event_that_is_not_believed_is_told(site: Site) -> None:
+    frozen = site.frozen()
+    believed = site.decided(site.frozen(lambda spec: spec.update(attempt=2), name="again"))
+    site.world.store.create(
+        layout.event(frozen.freeze.id),
+        site.world.bundle(frozen.payload, [site.world.seal(frozen.payload, frozen.freeze, CARLA)], signer=site.world.stranger),
+    )
+    key = layout.model_pointer("credit-scoring", "production", frozen.freeze.id)
+    site.world.store.create(key, dumps({"event": layout.event(frozen.freeze.id)}) + b"\n")
+    ran = site.run("why", "credit-scoring")
+    assert ran.code == 1
+    assert f"request {frozen.freeze.id}  not believed\n  rule 2 (signature)" in ran.out
+    assert believed.id in ran.out
+
+
+def test_an_event_that_cannot_be_told_is_told_so(site: Site) -> None:
+    verified = site.promoted()
+    site.object_at(layout.statement("policy", verified.freeze.route.considered[0].statement)).unlink()
+    ran = site.run("why", "credit-scoring")
+    assert (ran.code, f"request {verified.id}  could not tell" in ran.out) == (2, True)
+
+
+def test_a_request_without_an_event_promoted_nothing(site: Site) -> None:
+    frozen = site.frozen()
+    ran = site.run("why", frozen.freeze.id)
+    assert (ran.code, f"request {frozen.freeze.id}  undecided" in ran.out) == (0, True)
+    assert "nothing was promoted or rejected" in " ".join(ran.out.split())
+
+
+def test_an_expired_promotion_says_so(site: Site) -> None:
+    verified = site.decided(site.frozen(lambda spec: spec.update(validFor="1h")))
+    assert "until 2026-03-02 11:02:51 UTC (over)" in site.run("why", verified.id).out
+    assert site.run("why", verified.id, "-o", "json").json["outcomes"][0]["valid"] is False
+
+
+def test_a_corrected_event_says_so(site: Site) -> None:
+    verified = site.promoted()
+    site.world.store.create(layout.correction(verified.digest, "0" * 64), b"{}")
+    assert "corrected     the archive holds a correction" in site.run("why", verified.id).out
+    assert site.run("why", verified.id, "-o", "json").json["outcomes"][0]["valid"] is False
+
+
+UNKNOWN = {
+    "model": "unknown-model",
+    "digest": sha256(b"unknown"),
+    "image": f"registry.bank.example/x@{sha256(b'unknown')}",
+    "id": "0" * 64,
+    "version": "registry.bank.example/models/credit-scoring:9",
+}
+
+
+@pytest.mark.parametrize("what", UNKNOWN.values(), ids=UNKNOWN)
+def test_what_is_not_known_is_said(site: Site, what: str) -> None:
+    site.promoted()
+    ran = site.run("why", what)
+    assert (ran.code, "holds no outcome" in ran.out) == (1, True)
+
+
+def test_a_bad_digest_is_an_error(site: Site) -> None:
+    ran = site.run("why", "registry.bank.example/x@sha256:12")
+    assert (ran.code, ran.err.startswith("error: IMAGE: ")) == (2, True)
