@@ -7,9 +7,9 @@ asks the policy (Chromium does for nested frames), and a connection already tell
 2. A link leads within the document, or nowhere: ``href`` stays where its value begins with ``#``, and is ``x-href`` elsewhere.
 3. No ``http-equiv`` remains, and nothing animates attributes: these could bring back what rule 2 took.
 
-It works on the text, not on a parse, so that no second parser has an opinion on what the browser will see. A tag's and an attribute's name
-admit no character references (HTML standard, 13.2.5.6 to 13.2.5.33): whatever the browser reads as one of these names stands here in so many
-letters. Where they stand in plain text, they change as well; that is the price.
+It works on the text, not on a parse, so that no second parser has an opinion on what the browser will see. A tag's and an attribute's
+name admit no character references (HTML standard, 13.2.5.6 to 13.2.5.33): whatever the browser reads as one of these names stands here
+in so many letters. Where they stand in plain text, they change as well; that is the price.
 """
 
 from __future__ import annotations

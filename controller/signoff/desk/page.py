@@ -2,8 +2,8 @@
 
 1. No request leaves it and no script runs in it: its content security policy allows inline styles and ``data:`` pictures and nothing else
    (CSP level 3), and an explanation in HTML stands in a frame with every sandbox restriction (HTML standard, ``iframe sandbox``).
-2. Every value is escaped by the template, and legible (`legible`); the explanation's own markup is confined (`confinement`) and escaped into
-   the frame's ``srcdoc``.
+2. Every value is escaped by the template, and legible (`legible`); the explanation's own markup is confined (`confinement`) and escaped
+   into the frame's ``srcdoc``.
 3. It can be read without styles, on paper, by keyboard and by ear. What a frame cannot print stands below it as text.
 """
 

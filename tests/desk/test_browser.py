@@ -1,0 +1,249 @@
+"""The page in a real browser: whatever an explanation tries, no request leaves it, nothing runs, and the page stays what it is.
+
+What leaves is counted by a listener at the other end, not by what the browser says of itself.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+from builders import example_explanation, example_shown, explained
+from desks import DESKS
+from playwright.sync_api import Browser, Frame, Page, sync_playwright
+
+from signoff.desk.render import render
+
+pytestmark = pytest.mark.browser
+
+CHROMIUM = os.environ.get("SIGNOFF_CHROMIUM", "/usr/bin/chromium")
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+]
+HOSTILE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "hostile.yaml").read_text(encoding="utf-8"))
+FRAME = ["class", "height", "referrerpolicy", "sandbox", "srcdoc", "title", "width"]
+BAIT = "#bait"
+
+
+class Listener:
+    """Takes every connection to a port of this machine and remembers what it was sent."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self.taken: list[bytes] = []
+        threading.Thread(target=self._take, daemon=True).start()
+
+    def _take(self) -> None:
+        while True:
+            try:
+                connection, _ = self._socket.accept()
+            except OSError:
+                return
+            with connection:
+                connection.settimeout(1)
+                try:
+                    self.taken.append(connection.recv(200))
+                except OSError:
+                    self.taken.append(b"")
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def listener() -> Iterator[Listener]:
+    listening = Listener()
+    yield listening
+    listening.close()
+
+
+@contextmanager
+def opened(browser: Browser, path: Path, content: bytes, **options: object) -> Iterator[Page]:
+    path.write_bytes(content)
+    context = browser.new_context(**options)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(path.as_uri())
+    yield page
+    context.close()
+
+
+def page_with(explanation: bytes, media_type: str = "text/html") -> bytes:
+    return render(explained(explanation, media_type), explanation)[0].content
+
+
+def explanation_frame(page: Page) -> Frame:
+    return next(frame for frame in page.frames if frame.parent_frame is page.main_frame)
+
+
+def test_the_listener_would_hear(browser: Browser, listener: Listener, tmp_path: Path) -> None:
+    bare = HOSTILE["remote picture"].replace("URL", listener.url).encode()
+    with opened(browser, tmp_path / "bare.html", bare) as page:
+        page.wait_for_timeout(300)
+    assert listener.taken, "a picture on a page without a policy reaches the listener"
+
+
+@pytest.mark.parametrize("case", list(HOSTILE))
+@pytest.mark.parametrize("media_type", ["text/html", "text/markdown"])
+def test_hostile_explanation(case: str, media_type: str, browser: Browser, listener: Listener, tmp_path: Path) -> None:
+    content = page_with(HOSTILE[case].replace("URL", listener.url).encode(), media_type)
+    dialogs: list[str] = []
+    navigated: list[str] = []
+    popups: list[Page] = []
+    errors: list[str] = []
+    file = tmp_path / "desk.html"
+    with opened(browser, file, content) as page:
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.on("framenavigated", lambda frame: navigated.append(frame.url) if frame is page.main_frame else None)
+        page.on("popup", lambda popup: popups.append(popup))  # noqa: PLW0108 - playwright wants a function of ours
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.reload()
+        page.wait_for_timeout(150)
+        _bite(page)
+        assert page.title() == "May credit-scoring 2.4.0 run in production?"
+        assert page.url == file.as_uri()
+        assert page.locator("section").count() == (13 if media_type == "text/html" else 12), "nothing broke out of its place"
+        assert page.locator("script, form, base, object, embed, img, link").count() == 0
+        attributes = page.evaluate("[...document.querySelectorAll('iframe')].map(one => one.getAttributeNames().sort())")
+        assert attributes == ([FRAME] if media_type == "text/html" else [])
+    assert listener.taken == []
+    assert dialogs == []
+    assert popups == []
+    assert errors == []
+    assert navigated == [file.as_uri()]
+
+
+def _bite(page: Page) -> None:
+    for frame in page.frames[1:]:
+        for bait in frame.locator(BAIT).all():
+            bait.click(timeout=2000, force=True, no_wait_after=True)
+            page.wait_for_timeout(200)
+
+
+def test_the_policy_holds_without_the_frame(browser: Browser, listener: Listener, tmp_path: Path) -> None:
+    """Were the frame's restrictions lost, the page's policy still lets nothing load."""
+    loading = [HOSTILE[case] for case in ("remote picture", "remote style", "remote font", "style that fetches", "plugins", "media")]
+    content = page_with("".join(loading).replace("URL", listener.url).encode()).replace(b' sandbox=""', b"")
+    with opened(browser, tmp_path / "desk.html", content) as page:
+        page.wait_for_timeout(300)
+    assert listener.taken == []
+
+
+def test_the_frame_holds_without_the_policy(browser: Browser, tmp_path: Path) -> None:
+    """Were the page's policy lost, the frame still runs nothing."""
+    content = page_with(HOSTILE["script"].encode()).replace(b'http-equiv="Content-Security-Policy"', b'name="none"')
+    dialogs: list[str] = []
+    with opened(browser, tmp_path / "desk.html", content) as page:
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.reload()
+        page.wait_for_timeout(200)
+    assert dialogs == []
+
+
+def test_the_explanation_is_shown(browser: Browser, tmp_path: Path) -> None:
+    content = render(example_shown(), example_explanation())[0].content
+    with opened(browser, tmp_path / "desk.html", content) as page:
+        frame = explanation_frame(page)
+        assert frame.locator("h1").inner_text() == "Credit scoring 2.4.0"
+        assert frame.locator("svg").count() == 3
+        assert frame.locator("html").get_attribute("lang") == "en"
+        assert frame.evaluate("document.compatMode") == "CSS1Compat"
+        assert frame.locator("svg").first.bounding_box()["height"] > 100  # type: ignore[index]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [360, 768, 1199, 1200, 1440, 2560])
+@pytest.mark.parametrize("desk", list(DESKS))
+def test_nothing_overflows(desk: str, width: int, scheme: str, browser: Browser, tmp_path: Path) -> None:
+    content = render(*DESKS[desk]())[0].content
+    with opened(browser, tmp_path / "desk.html", content, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        comparison, explanation = (page.locator(name).bounding_box() for name in ("#comparison", "#explanation"))
+        assert comparison is not None
+        assert explanation is not None
+        assert (explanation["x"] >= comparison["x"] + comparison["width"]) == (width >= 1200), "beside it where there is room"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_can_be_read(scheme: str, browser: Browser, tmp_path: Path) -> None:
+    """Every text has at least the contrast 4.5 to 1 (WCAG 2.2, 1.4.3)."""
+    content = render(example_shown(), example_explanation())[0].content
+    with opened(browser, tmp_path / "desk.html", content, color_scheme=scheme) as page:
+        pairs = page.evaluate(
+            """() => { const seen = new Set(); const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+            const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
+              if (c !== 'rgba(0, 0, 0, 0)') return c; } return 'rgb(255, 255, 255)'; };
+            while (walker.nextNode()) { const e = walker.currentNode.parentElement;
+              if (walker.currentNode.data.trim()) seen.add(getComputedStyle(e).color + '|' + ground(e)); } return [...seen]; }"""
+        )
+    assert len(pairs) >= 5
+    for pair in pairs:
+        assert _contrast(*pair.split("|")) >= 4.5, pair
+
+
+def test_keyboard_reaches_what_scrolls(browser: Browser, tmp_path: Path) -> None:
+    content = render(example_shown(), example_explanation())[0].content
+    wanted = ["skip", "scroll", "framed", "document"]
+    with opened(browser, tmp_path / "desk.html", content) as page:
+        reached: list[str] = []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            page.wait_for_timeout(150)  # the frame may live in a process of its own, and takes the focus later
+            reached.append(page.evaluate("document.activeElement.className"))
+            if reached[-1] == "framed":
+                page.keyboard.press("End")
+                assert _scrolled(page) > 1000
+            if set(wanted) <= set(reached):
+                break
+    assert [name for name in reached if name in wanted] == wanted
+
+
+def _scrolled(page: Page) -> int:
+    """How far the explanation is scrolled, once it stands still: the frame runs no script that could wait in it."""
+    at = -1
+    for _ in range(20):
+        before, at = at, int(explanation_frame(page).evaluate("window.scrollY"))
+        if before == at > 0:
+            break
+        page.wait_for_timeout(150)
+    return at
+
+
+def test_names_for_a_screen_reader(browser: Browser, tmp_path: Path) -> None:
+    content = render(example_shown(), example_explanation())[0].content
+    with opened(browser, tmp_path / "desk.html", content) as page:
+        assert page.get_by_role("heading", level=1).count() == 1
+        assert page.get_by_role("region", name="Comparison", exact=True).count() == 1
+        assert page.get_by_role("rowheader", name="auc", exact=True).count() == 1
+        assert page.get_by_role("columnheader").count() == 4
+        assert page.get_by_title("The requester's explanation").count() == 1
+
+
+def _contrast(one: str, other: str) -> float:
+    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
+    return (lighter + 0.05) / (darker + 0.05)
+
+
+def _luminance(colour: str) -> float:
+    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
