@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Self, TypeVar
 
-from pydantic import Field, StringConstraints, field_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from signoff.decision.principals import Issuer
 from signoff.errors import SignoffError
@@ -65,15 +65,22 @@ class GateSettings(Closed):
 
 
 class WebhookConfig(Common):
-    """The webhook: the gate, and the seal's door. Without ``door`` this process only gates."""
+    """The webhook: the gate, and the seal's door. Without ``door`` this process only gates, and has no key to sign with."""
 
-    sealKey: Line
-    issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)]
     tls: Tls
     gateListener: Listener
-    door: Door
+    door: Door | None = None
+    sealKey: Line | None = None
+    issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)] | None = None
     gate: GateSettings = GateSettings()
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
+
+    @model_validator(mode="after")
+    def _door_is_whole(self) -> Self:
+        given = [self.door is not None, self.sealKey is not None, self.issuers is not None]
+        if any(given) and not all(given):
+            raise ValueError("door, sealKey and issuers go together: name all of them, or none and only gate")
+        return self
 
 
 class ExplanationSource(Closed):

@@ -10,7 +10,7 @@ from archive_fixture import Ran, Site
 from signoff.archive import layout
 from signoff.archive.open import open_store
 from signoff.record.keys import PemSigner
-from signoff.record.trust import MAX_TRUST, read_trust
+from signoff.record.trust import MAX_TRUST, Answer, read_trust
 from signoff.record.values import sha256
 
 ISSUER = "https://login.bank.example"
@@ -54,7 +54,7 @@ def test_the_trust_file_names_both_keys_and_is_archived_by_its_digest(fresh: Ini
         key = trust.key(PemSigner((fresh.keys / f"{use}.key").read_bytes()).key_id)
         assert key is not None
         assert (key.use, key.cluster, key.targets.environments, key.targets.clusters) == (use, "demo", ("production",), ("demo",))
-    assert trust.is_publisher(ISSUER, "paula@bank.example")
+    assert trust.publisher(ISSUER, "paula@bank.example", None) is Answer.YES
     assert trust.version == 1
 
 

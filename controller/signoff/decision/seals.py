@@ -92,12 +92,16 @@ def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, w
     _require_subjects(statement, (Subject.of(policy.name, sha256(content)),), where)
     if read_bundle(filed.bundle, where).digest != digest:
         raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
-    if not trust.is_publisher(policy.publisher.issuer, policy.publisher.subject):
+    publisher = f"{policy.publisher.subject} ({policy.publisher.issuer})"
+    answer = trust.publisher(policy.publisher.issuer, policy.publisher.subject, filed.stored_at)
+    if answer is Answer.NO:
         raise NotBelieved(
-            f"{policy.publisher.subject} ({policy.publisher.issuer}) is no policy publisher in the trust file",
+            f"{publisher} is no policy publisher in the trust file, or was none when this was stored",
             where=where,
             mend="have a policy publisher apply the policy",
         )
+    if answer is Answer.UNKNOWN:
+        raise CouldNotTell(f"when {publisher} published this is not known", where=where, mend="verify it in the archive")
     if trust.policies.fourEyes:
         raise NotBelieved("the trust file asks for a second publisher's agreement, which this version cannot record", where=where)
     return Published(policy.name, _policy_spec(content, where), digest)

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Final
 
-from signoff.gate.reference import BadReference, Reference, covers, is_unresolved, parse_reference
+from signoff.gate.reference import BadReference, Reference, RepositoryPattern, is_unresolved, parse_reference, parse_repository_pattern
 from signoff.gate.workloads import ImageUse, WorkloadReferences
 from signoff.record.values import Closed, Digest, Line, Text
 from signoff.verify.reader import Found
@@ -34,7 +35,12 @@ class Exemption(Closed):
 
     def holds(self, repository: str, today: date) -> bool:
         """Whether this exemption covers the repository today."""
-        return today < self.until and covers(self.repository, repository)
+        return today < self.until and _pattern(self.repository).covers(repository)
+
+
+@lru_cache(maxsize=1024)
+def _pattern(text: str) -> RepositoryPattern:
+    return parse_repository_pattern(text)
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from datetime import datetime
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing
 from signoff.archive.write import create_or_same
-from signoff.decision.seals import Filed, read_seal
+from signoff.decision.seals import CouldNotTell, Filed, read_seal
 from signoff.errors import SignoffError
 from signoff.policy.quorum import Quorum, Vote, asked, tally
 from signoff.record.bundle import MAX_BUNDLE, Signer, sign_bundle
@@ -35,7 +35,11 @@ from signoff.record.promotion import (
 from signoff.record.values import Digest
 from signoff.verify.case import Outcome
 from signoff.verify.reader import Reader
-from signoff.verify.verifier import Verified, verify
+from signoff.verify.verifier import Failed, Verified, verify
+
+
+class CannotCommit(SignoffError):
+    """The decisions suffice, but what would be written would not verify: a key or a publisher has ended meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,10 @@ def commit(
     payload = _payload(reader, freeze, decisions)
     bundle = sign_bundle(outcome_bytes(kind, payload, freeze, decisions), signer)
     unwritten = Filed(bundle, now)
-    verify(Outcome(unwritten, freeze.id), reader.trust, reader.policies_of(unwritten))
+    try:
+        verify(Outcome(unwritten, freeze.id), reader.trust, reader.policies_of(unwritten))
+    except (Failed, CouldNotTell) as error:
+        raise CannotCommit(f"the outcome would not verify, and was not written: {error}", mend="ask whoever runs signoff") from error
     for key in pointers(freeze):
         create_or_same(reader.store, key, dumps({"event": layout.event(freeze.id)}) + b"\n")
     with suppress(Exists):  # by whomever: what lies there is the outcome

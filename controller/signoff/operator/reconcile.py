@@ -28,7 +28,7 @@ from signoff.desk.freezing import CannotFreeze, Gathered, Stale, freeze_request,
 from signoff.desk.render import RENDERER
 from signoff.errors import SignoffError
 from signoff.operator.cluster import Cluster, ClusterError, Object
-from signoff.operator.commit import collect, commit, outcome_due
+from signoff.operator.commit import CannotCommit, collect, commit, outcome_due
 from signoff.operator.explanations import CannotFetch, fetch
 from signoff.operator.status import State
 from signoff.policy.routing import NoRoute, asks_the_same, route
@@ -221,6 +221,7 @@ def _stuck(error: SignoffError, request: RequestId | None) -> State:
         Stale: "Stale",
         CannotFreeze: "CannotFreeze",
         CannotFetch: "ExplanationUnavailable",
+        CannotCommit: "CannotCommit",
         Failed: "ArchiveAltered",
         CouldNotTell: "CouldNotTell",
     }

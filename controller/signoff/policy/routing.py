@@ -1,6 +1,6 @@
 """From published policies to a route.
 
-1. A policy covers a request when one of its ``models`` matches the model's name and a namespace in which it shall run (globs: ``*``, ``?``).
+1. A policy covers a request when one of its ``models`` matches the model's name and a namespace in which it shall run (by globs).
    Where the request itself lies does not matter, so that nobody routes it by choosing a place for it; and each namespace of the target must
    be covered, so that no policy speaks for another's namespace.
 2. Within a policy the first matching rule wins; in this version a rule has no condition, so the first rule matches.

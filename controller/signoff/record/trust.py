@@ -6,7 +6,8 @@
 3. A key's validity is judged by the time at which the store took the object, never by the signer's clock. Where that time is unknown and
    the key has since ended, the answer is "could not tell".
 4. A compromised key speaks only for what was stored before the stated moment.
-5. A policy counts only if one of ``policies.publishers`` applied it; with ``policies.fourEyes`` a second of them must have agreed.
+5. A policy counts only if one of ``policies.publishers`` applied it while they were one; with ``policies.fourEyes`` a second of them
+   must have agreed.
 """
 
 from __future__ import annotations
@@ -77,10 +78,12 @@ class Key(Closed):
 
 
 class PublisherIdentity(Closed):
-    """A principal who may publish policies."""
+    """A principal who may publish policies, and from when until when. What they published in that time stays published."""
 
     issuer: Line
     subject: Line
+    validFrom: TimeField | None = None
+    validUntil: TimeField | None = None
 
 
 class Policies(Closed):
@@ -109,15 +112,26 @@ class Trust(Closed):
         """Return the key with this id, or None."""
         return next((key for key in self.keys if key.id == key_id), None)
 
-    def is_publisher(self, issuer: str, subject: str) -> bool:
-        """Whether this principal may publish policies."""
-        return any((one.issuer, one.subject) == (issuer, subject) for one in self.policies.publishers)
+    def publisher(self, issuer: str, subject: str, stored_at: datetime | None) -> Answer:
+        """Return whether this principal might publish policies when the store took the statement (rules 3 and 5)."""
+        answers = {_within(one, stored_at) for one in self.policies.publishers if (one.issuer, one.subject) == (issuer, subject)}
+        return next((answer for answer in (Answer.YES, Answer.UNKNOWN) if answer in answers), Answer.NO)
 
 
 def read_trust(data: bytes, where: str = "trust file") -> Trust:
     """Return the trust file of its exact bytes; `RecordError` names what is wrong with it."""
     loads(data, where, limit=MAX_TRUST)
     return parse(Trust, data, where)
+
+
+def _within(publisher: PublisherIdentity, stored_at: datetime | None) -> Answer:
+    if publisher.validFrom is None and publisher.validUntil is None:
+        return Answer.YES
+    if stored_at is None:
+        return Answer.UNKNOWN
+    begun = publisher.validFrom is None or stored_at >= parse_time(publisher.validFrom)
+    ended = publisher.validUntil is not None and stored_at >= parse_time(publisher.validUntil)
+    return Answer.YES if begun and not ended else Answer.NO
 
 
 def valid_when_stored(key: Key, stored_at: datetime | None) -> Answer:

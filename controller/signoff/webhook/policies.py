@@ -17,6 +17,7 @@ from signoff.record.bundle import read_bundle, read_statement
 from signoff.record.canonical import Json, b64encode, dumps
 from signoff.record.promotion import as_json
 from signoff.record.seal import POLICY_TYPE, PolicyStatement, PublishedPolicy
+from signoff.record.trust import Answer
 from signoff.record.values import Digest, format_time, parse, parse_digest
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, unchanged
@@ -77,7 +78,7 @@ def _same(review: Review) -> Reply:
 
 def _publisher(witness: Witness, review: Review) -> Resolved:
     who = witness.who(review)
-    if not witness.reader.trust.is_publisher(who.principal.issuer, who.principal.subject):
+    if witness.reader.trust.publisher(who.principal.issuer, who.principal.subject, witness.now()) is not Answer.YES:
         raise Refused(
             f"{who.principal.subject} ({who.principal.issuer}) is no policy publisher",
             mend="a policy publisher whom the trust file names must apply the policy",

@@ -11,9 +11,8 @@ import logging
 import signal
 import ssl
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -52,11 +51,9 @@ def run(config: WebhookConfig) -> None:
     store, reader = open_archive(config)
     prove(store)
     cluster = Cluster(api_client(config.kubeconfig))
-    gate, witness = _gate(config, reader, cluster), _witness(config, store, reader, cluster)
-    servers = (
-        _server(gate_app(gate, partial(_ready, store)), config.gateListener, config, None),
-        _server(door_app(witness), config.door, config, config.door.clientCa),
-    )
+    servers = [_server(gate_app(_gate(config, reader, cluster)), config.gateListener, config, None)]
+    if config.door is not None:
+        servers.append(_server(door_app(_witness(config, store, reader, cluster)), config.door, config, config.door.clientCa))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(servers))
 
@@ -67,35 +64,39 @@ def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster) -> Gate:
 
 
 def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster) -> Witness:
-    own = signer(config.sealKey, "seal", reader.trust, config.cluster)
-    return Witness(config.cluster, cluster, store, reader, own, config.issuers, _now)
+    own = signer(config.sealKey or "", "seal", reader.trust, config.cluster)
+    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now)
 
 
 def _server(app: FastAPI, listener: Listener, config: WebhookConfig, client_ca: str | None) -> _Server:
     for path in (config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())):
         if not Path(path).is_file():
             raise SignoffError("no such file", where=path, mend="mount it, or correct the path")
-    return _Server(
-        uvicorn.Config(
-            app,
-            host=listener.host,
-            port=listener.port,
-            http="httptools",
-            lifespan="off",
-            access_log=False,
-            log_config=None,
-            server_header=False,
-            timeout_keep_alive=75,
-            timeout_graceful_shutdown=20,
-            ssl_certfile=config.tls.certificate,
-            ssl_keyfile=config.tls.key,
-            ssl_ca_certs=client_ca,
-            ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
-        )
+    settings = uvicorn.Config(
+        app,
+        host=listener.host,
+        port=listener.port,
+        http="httptools",
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_keep_alive=75,
+        timeout_graceful_shutdown=20,
+        ssl_certfile=config.tls.certificate,
+        ssl_keyfile=config.tls.key,
+        ssl_ca_certs=client_ca,
+        ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
     )
+    try:
+        settings.load()
+    except OSError as error:  # ssl.SSLError is one
+        files = ", ".join((config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())))
+        raise SignoffError(f"TLS cannot be set up: {error}", where=files, mend="mount a certificate with its own key, both PEM") from None
+    return _Server(settings)
 
 
-async def _serve(servers: tuple[_Server, ...]) -> None:
+async def _serve(servers: Sequence[_Server]) -> None:
     loop = asyncio.get_running_loop()
 
     def stop() -> None:
@@ -108,14 +109,6 @@ async def _serve(servers: tuple[_Server, ...]) -> None:
         await asyncio.gather(*(server.serve() for server in servers))
     finally:
         stop()
-
-
-def _ready(store: Store) -> str | None:
-    try:
-        store.check()
-    except SignoffError as error:
-        return str(error)
-    return None
 
 
 def _now() -> datetime:
