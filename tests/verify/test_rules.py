@@ -9,6 +9,7 @@ from base64 import b64decode, b64encode
 from collections.abc import Callable
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -522,3 +523,12 @@ def test_every_rule_is_numbered_and_has_a_test_of_its_name() -> None:
 def test_rule_06_payload_shows_other_than_its_request_asks(world: World, change: Change) -> None:
     payload, decisions = altered_payload(world, change)
     assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions)))) == "payload"
+
+
+def test_the_record_format_lists_the_rules_word_for_word() -> None:
+    """Who writes another verifier reads docs/record-format.md; it must not drift from what this one does."""
+    text = " ".join((Path(__file__).parent.parent.parent / "docs" / "record-format.md").read_text(encoding="utf-8").split())
+    lines = [line.split(None, 2) for line in (verifier.__doc__ or "").splitlines() if line.strip()[:2].strip(" .").isdigit()]
+    assert len(lines) == len(verifier.RULES) + len(verifier.PLACE_RULES)
+    for number, name, words in lines:
+        assert f"| {number.rstrip('.')} | {name} | {words.replace('``', '`')} |" in text, name
