@@ -38,6 +38,10 @@ lint: sync check-lock ## Style, types, and who may import whom
 mutants: sync ## Switch off each rule of the verifier in turn: its tests must notice
 	@$(RUN) python tests/verify/mutants.py
 
+.PHONY: schemas
+schemas: sync ## Write docs/schemas/ anew, from the models of the record
+	@$(RUN) python -m signoff.cli.schemas docs/schemas
+
 .PHONY: lock
 lock: $(filter .uv/bin/uv,$(UV)) ## Resolve the dependencies anew, by the public index alone; ARGS=--upgrade
 	@env -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS -u UV_FROZEN \

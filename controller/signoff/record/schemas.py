@@ -1,6 +1,6 @@
 """JSON Schemas of the record, for whoever reads it without us: JSON Schema 2020-12, one file for each kind of document.
 
-1. They are made from the models that read the record, and from nothing else: ``python -m signoff.record.schemas docs/schemas`` writes them.
+1. They are made from the models that read the record, and from nothing else: ``make schemas`` writes them.
 2. They are closed as the models are: an unknown field anywhere is an error. A field that is absent is left out, never null.
 3. They say the form alone. What one field owes to another (a digest to its bytes, a projection to its payload) the verifier's rules say.
 """
@@ -8,9 +8,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Final, cast
 
 from pydantic import BaseModel
@@ -66,17 +64,6 @@ def schemas() -> dict[str, dict[str, Json]]:
     return {name: _schema(name, title, model) for name, (title, model) in DOCUMENTS.items()}
 
 
-def write_schemas(folder: Path) -> tuple[Path, ...]:
-    """Write each schema to ``<folder>/<name>.v1.json``, indented, and return the files."""
-    folder.mkdir(parents=True, exist_ok=True)
-    written: list[Path] = []
-    for name, schema in schemas().items():
-        path = folder / f"{name}.v1.json"
-        path.write_text(schema_text(schema), encoding="utf-8")
-        written.append(path)
-    return tuple(written)
-
-
 def schema_text(schema: Mapping[str, Json]) -> str:
     """Return a schema as it is written to a file."""
     return json.dumps(schema, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -85,17 +72,3 @@ def schema_text(schema: Mapping[str, Json]) -> str:
 def _schema(name: str, title: str, model: type[BaseModel]) -> dict[str, Json]:
     made = cast("dict[str, Json]", model.model_json_schema(mode="validation", schema_generator=_AsWritten))
     return {**made, "$schema": DIALECT, "$id": f"{BASE}/{name}/v1.json", "title": title}
-
-
-def main(arguments: list[str]) -> int:
-    """Write the schemas into the one folder that is named."""
-    if len(arguments) != 1:
-        sys.stderr.write("usage: python -m signoff.record.schemas FOLDER\n")
-        return 2
-    for path in write_schemas(Path(arguments[0])):
-        sys.stdout.write(f"{path}\n")
-    return 0
-
-
-if __name__ == "__main__":
-    raise SystemExit(main(sys.argv[1:]))

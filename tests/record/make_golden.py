@@ -1,0 +1,302 @@
+"""Write the golden vectors, once. What is there is never overwritten: a vector that changes is a record that nobody can read any more.
+
+    uv run python tests/record/make_golden.py            writes them where there are none
+    uv run python tests/record/make_golden.py --overwrite   starts anew, with new keys; only before the first release
+
+The keys in ``golden/`` are test keys, made for these vectors and used for nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+from signoff.decision.seals import policy_bundle, seal_bundle, submission_bundle
+from signoff.record.bundle import read_bundle, sign_bundle
+from signoff.record.canonical import b64encode, dumps
+from signoff.record.freeze import claimed_comparison, freeze_bytes, read_freeze
+from signoff.record.keys import PemSigner, generate_pem
+from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
+from signoff.record.request import read_spec, request_id, request_value
+from signoff.record.seal import PublishedPolicy, Seal, Submission
+from signoff.record.values import parse, sha256
+
+GOLDEN = Path(__file__).parent / "golden"
+ISSUER = "https://login.bank.example"
+
+
+def digest(text: str) -> str:
+    return sha256(text.encode())
+
+
+INDEX = dumps(
+    {
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [
+            {"digest": digest("amd64"), "platform": {"architecture": "amd64", "os": "linux"}, "size": 1234},
+            {"digest": digest("arm64"), "platform": {"architecture": "arm64", "os": "linux", "variant": "v8"}, "size": 1234},
+        ],
+        "schemaVersion": 2,
+    }
+)
+IMAGE = sha256(INDEX)
+FULL: dict[str, Any] = {
+    "model": {
+        "name": "credit-scoring",
+        "version": "2.4.0",
+        "image": f"registry.bank.example/models/credit-scoring@{IMAGE}",
+        "imageIndex": b64encode(INDEX),
+        "artifacts": [{"name": "model.onnx", "digest": digest("weights")}],
+        "incumbent": {"version": "2.3.1", "digest": digest("incumbent")},
+    },
+    "author": "ana@bank.example",
+    "target": {"environment": "production", "clusters": ["demo"], "namespaces": ["credit"]},
+    "comparison": {
+        "candidate": {
+            "version": "2.4.0",
+            "digest": IMAGE,
+            "metrics": [{"name": "auc", "value": "0.8127"}, {"name": "psi", "value": "6.2e-2"}],
+        },
+        "incumbent": {"version": "2.3.1", "digest": digest("incumbent"), "metrics": [{"name": "auc", "value": "0.8049"}]},
+        "challengers": [
+            {"name": "Zweitmodell", "version": "5.1.0", "digest": digest("challenger"), "metrics": [{"name": "auc", "value": "0.7786"}]}
+        ],
+    },
+    "explanation": {
+        "mediaType": "text/markdown",
+        "digest": digest("# Why"),
+        "source": {"configMap": {"name": "why", "key": "why.md"}},
+    },
+    "datasets": [{"name": "applications", "version": "2026-01-15", "digest": digest("data"), "role": "evaluation"}],
+    "materiality": {"exposure": "retail-lending"},
+    "validFor": "8760h",
+    "reason": "Ranks better at a lower default rate.\nNothing else changes.",
+    "attempt": 2,
+    "supersedes": "ab" * 32,
+}
+OPTIONAL = (
+    "materiality", "validFor", "attempt", "supersedes", "model.imageIndex", "model.artifacts", "comparison.challengers",
+)  # fmt: skip
+
+
+def minimal() -> dict[str, Any]:
+    """Return the spec without any optional field."""
+    spec = deepcopy(FULL)
+    for path in (*OPTIONAL, "model.incumbent", "comparison.incumbent"):
+        *folders, last = path.split(".")
+        del (spec[folders[0]] if folders else spec)[last]
+    return spec
+
+
+def variants() -> dict[str, dict[str, Any]]:
+    """Return specs by what is special about them."""
+    found = {"every field": FULL, "no optional field": minimal()}
+    for path in OPTIONAL:
+        spec = deepcopy(minimal())
+        *folders, last = path.split(".")
+        source = FULL[folders[0]] if folders else FULL
+        (spec[folders[0]] if folders else spec)[last] = source[last]
+        found[f"with {path}"] = spec
+    words = {
+        "unicode in the reason": "Bonitätsprüfung für Selbständige: ✓ 信用评分 🏦",
+        "characters that JSON escapes": 'a "quoted" \\ back\\slash / slash\tand a tab\nand a line',
+        "decomposed letters stay decomposed": "e\u0301 is not \u00e9",
+    }
+    for name, reason in words.items():
+        found[name] = {**minimal(), "reason": reason}
+    keys = {"Ω": "after z by code point", "z": "1", "\U0001f3e6": "before U+FB33 in UTF-16", "\ufb33": "2", "A": "3", "a": "4"}
+    found["keys sorted by UTF-16 code units"] = {**minimal(), "materiality": keys}
+    found["first attempt, said"] = {**minimal(), "attempt": 1}
+    found["explanation inline"] = {**minimal(), "explanation": {**FULL["explanation"], "source": {"inline": "# Why"}}}
+    found["explanation by address"] = {
+        **minimal(),
+        "explanation": {**FULL["explanation"], "source": {"url": "https://docs.bank.example/w"}},
+    }
+    found["two clusters and three namespaces"] = {
+        **minimal(),
+        "target": {"environment": "production", "clusters": ["demo", "west"], "namespaces": ["credit", "cards", "loans"]},
+    }
+    return found
+
+
+def ids() -> list[dict[str, Any]]:
+    rows = [{"name": name, "namespace": "credit", "resource": "credit-scoring-2.4.0", "spec": spec} for name, spec in variants().items()]
+    rows.append({"name": "another namespace", "namespace": "cards", "resource": "credit-scoring-2.4.0", "spec": minimal()})
+    rows.append({"name": "another name", "namespace": "credit", "resource": "credit-scoring-2.4.0-b", "spec": minimal()})
+    for row in rows:
+        read_spec(row["spec"])
+        row["id"] = request_id(request_value(row["namespace"], row["resource"], row["spec"]))
+    return rows
+
+
+def principal(name: str) -> dict[str, Any]:
+    return {"issuer": ISSUER, "subject": f"{name}@bank.example", "name": f"{name}@bank.example"}
+
+
+POLICY: dict[str, Any] = {
+    "models": [{"names": ["credit-*"], "namespaces": ["credit"]}],
+    "rules": [{"name": "two-of-risk", "tier": "tier-1"}],
+    "tiers": {
+        "tier-1": {
+            "quorum": 2,
+            "roles": [
+                {"name": "approver", "groups": ["model-approvers"], "count": 1},
+                {"name": "risk", "groups": ["model-risk"], "count": 1},
+            ],
+            "fourEyes": True,
+            "assurance": "api-server",
+        }
+    },
+}
+
+
+def trust(seal: PemSigner, event: PemSigner) -> bytes:
+    def key(signer: PemSigner, use: str) -> dict[str, Any]:
+        targets = {"environments": ["production"], "clusters": ["demo"]}
+        return {
+            "id": signer.key_id, "name": f"{use} key of demo", "use": use, "algorithm": "ecdsa-p256-sha256", "publicKey": signer.public_pem,
+            "cluster": "demo", "targets": targets, "validFrom": "2026-01-01T00:00:00Z", "validUntil": "2027-01-01T00:00:00Z",
+        }  # fmt: skip
+
+    publisher = {name: principal("paula")[name] for name in ("issuer", "subject")}
+    value = {
+        "format": "signoff.dev/trust/v1",
+        "version": 1,
+        "keys": [key(seal, "seal"), key(event, "event")],
+        "policies": {"publishers": [publisher], "fourEyes": False},
+    }
+    return json.dumps(value, indent=2).encode() + b"\n"
+
+
+def seal_value(request: str, freeze: str, rendition: str, who: str, group: str, role: str, verdict: str, time: str) -> dict[str, Any]:
+    return {
+        "id": request,
+        "freeze": freeze,
+        "rendition": rendition,
+        "promotion": {"namespace": "credit", "name": "credit-scoring-2.4.0"},
+        "cluster": "demo",
+        "decided": {
+            "principal": principal(who),
+            "verdict": verdict,
+            "meaning": "I approve this model version for the use described on this desk.",
+            "method": "client-certificate",
+            "roles": [role],
+            "groups": [group],
+            "delegation": [],
+            "consent": {"assurance": "api-server", "proofs": []},
+            "time": time,
+            **({"comment": "Seen, and für gut befunden."} if who == "carla" else {}),
+        },
+    }
+
+
+def vectors() -> Mapping[str, bytes]:
+    """Return every file by its name."""
+    pems = {"seal": generate_pem(), "event": generate_pem()}
+    seal_key, event_key = (PemSigner(pem) for pem in pems.values())
+    spec, request = FULL, request_value("credit", "credit-scoring-2.4.0", FULL)
+    identifier = request_id(request)
+    witnessed = {"cluster": "demo", "method": "client-certificate"}
+
+    content = dumps(POLICY)
+    policy = {
+        **witnessed,
+        "name": "credit-models",
+        "content": b64encode(content),
+        "publisher": principal("paula"),
+        "time": "2026-02-01T08:00:00Z",
+    }
+    policy_file = policy_bundle(parse(PublishedPolicy, dumps(policy), "policy"), content, seal_key)
+
+    promotion = {"namespace": "credit", "name": "credit-scoring-2.4.0"}
+    submission = {**witnessed, "id": identifier, "promotion": promotion, "principal": principal("ben"), "time": "2026-03-02T09:14:07Z"}
+    submission_file = submission_bundle(parse(Submission, dumps(submission), "submission"), seal_key)
+
+    rendition = {"mediaType": "text/html", "size": 11, "digest": digest("<p>desk</p>")}
+    freeze, freeze_digest = freeze_bytes(
+        {
+            "format": "signoff.dev/freeze/v1",
+            "id": identifier,
+            "request": request,
+            "cluster": "demo",
+            "submissions": [{"principal": principal("ben"), "time": "2026-03-02T09:14:07Z", "bundle": b64encode(submission_file)}],
+            "comparison": as_json(claimed_comparison(read_spec(spec))),
+            "explanation": {"mediaType": "text/markdown", "size": 5, "digest": digest("# Why"), "origin": "configMap why, key why.md"},
+            "datasets": spec["datasets"],
+            "live": {"id": "cd" * 32, "event": digest("live event"), "version": "2.3.1", "digest": digest("incumbent")},
+            "route": {
+                "tier": "tier-1",
+                "policy": "credit-models",
+                "rule": "two-of-risk",
+                "requirement": POLICY["tiers"]["tier-1"],
+                "considered": [
+                    {
+                        "name": "credit-models",
+                        "statement": read_bundle(policy_file, "policy").digest,
+                        "rule": "two-of-risk",
+                        "tier": "tier-1",
+                    }
+                ],
+                "inputs": {"environment": "production", "model": "credit-scoring", "namespaces": "credit"},
+            },
+            "renderer": "golden",
+            "renditions": [rendition],
+        }
+    )
+    decided = {
+        "seal.carla": ("carla", "model-approvers", "approver", "Approve", "2026-03-02T10:02:51Z"),
+        "seal.david": ("david", "model-risk", "risk", "Approve", "2026-03-02T11:30:00Z"),
+        "seal.rejecting": ("david", "model-risk", "risk", "Reject", "2026-03-02T11:31:00Z"),
+    }
+    sealed: dict[str, SealedDecision] = {}
+    for name, (who, group, role, verdict, time) in decided.items():
+        seal = parse(Seal, dumps(seal_value(identifier, freeze_digest, rendition["digest"], who, group, role, verdict, time)), "seal")
+        sealed[name] = SealedDecision(seal, seal_bundle(seal, seal_key))
+    read = read_freeze(freeze)
+    promoted = outcome_bytes(PROMOTION_TYPE, freeze, read, [sealed["seal.carla"], sealed["seal.david"]])
+    rejected = outcome_bytes(REJECTION_TYPE, freeze, read, [sealed["seal.rejecting"]])
+    bundles = {
+        "policy": policy_file,
+        "submission": submission_file,
+        **{name: one.bundle for name, one in sealed.items()},
+        "promotion": sign_bundle(promoted, event_key),
+        "rejection": sign_bundle(rejected, event_key),
+    }
+    statements = {f"{name}.statement.json": read_bundle(bundle, name).payload for name, bundle in bundles.items()}
+    files = {
+        "ids.json": json.dumps(ids(), indent=1, ensure_ascii=True).encode() + b"\n",
+        "freeze.json": freeze,
+        "policy.spec.json": content,
+        "trust.json": trust(seal_key, event_key),
+        **{f"{use}.TEST-KEY.pem": pem for use, pem in pems.items()},
+        **{f"{use}.pub": PemSigner(pem).public_pem.encode() for use, pem in pems.items()},
+        **statements,
+        **{f"{name}.sigstore.json": bundle for name, bundle in bundles.items()},
+    }
+    named = {name: sha256(data) for name, data in sorted(files.items()) if ".sigstore." not in name}
+    return {**files, "digests.json": json.dumps(named, indent=1).encode() + b"\n"}
+
+
+def write(folder: Path, *, overwrite: bool) -> int:
+    """Write the vectors; 1 where they are there already, all or some."""
+    standing = sorted(path.name for path in folder.glob("*")) if folder.exists() else []
+    if standing and not overwrite:
+        print(
+            f"{folder} holds {len(standing)} golden vectors, which are never overwritten: what they hold has been signed", file=sys.stderr
+        )
+        return 1
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in vectors().items():
+        (folder / name).write_bytes(data)
+    return 0
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--overwrite", action="store_true", help="throw the vectors away and make new ones")
+    raise SystemExit(write(GOLDEN, overwrite=parser.parse_args().overwrite))
