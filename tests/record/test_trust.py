@@ -151,3 +151,10 @@ def test_a_keys_id_is_the_digest_of_its_public_half() -> None:
     key = ec.generate_private_key(ec.SECP256R1())
     pem, digest = public(key)
     assert key_id(pem) == digest
+
+
+def test_null_is_no_spelling_of_an_absent_field() -> None:
+    value = deepcopy(TRUST)
+    value["keys"][0]["validUntil"] = None
+    with pytest.raises(RecordError, match="null says nothing"):
+        read_trust(dumps(value))

@@ -532,3 +532,8 @@ def test_the_record_format_lists_the_rules_word_for_word() -> None:
     assert len(lines) == len(verifier.RULES) + len(verifier.PLACE_RULES)
     for number, name, words in lines:
         assert f"| {number.rstrip('.')} | {name} | {words.replace('``', '`')} |" in text, name
+
+
+def test_rule_05_schema_null_is_no_spelling_of_an_absent_field(world: World) -> None:
+    payload, decisions = altered_payload(world, lambda value: value.update(live=None))
+    assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions)))) == "schema"

@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from signoff.record.canonical import Json, dumps, loads
+from signoff.record.canonical import Json, dumps, loads, refuse_ambiguous
 from signoff.record.request import ClaimedEntry, Dataset, DocumentType, Incumbent, Request, Spec
 from signoff.record.values import (
     Base64,
@@ -208,6 +208,7 @@ def read_freeze(data: bytes, where: str = "freeze") -> Freeze:
     value = loads(data, where, limit=MAX_PAYLOAD)
     if not isinstance(value, Mapping):
         raise RecordError("a freeze is a JSON object", where=where)
+    refuse_ambiguous(value, where)
     if dumps(value) != data:
         raise RecordError("not in canonical form (JCS, RFC 8785)", where=where)
     return parse(Freeze, data, where)

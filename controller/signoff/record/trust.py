@@ -19,7 +19,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from signoff.record.canonical import loads
+from signoff.record.canonical import loads, refuse_ambiguous
 from signoff.record.keys import key_id
 from signoff.record.values import Closed, Digest, DigestField, Label, Line, RecordError, TimeField, parse, parse_time
 
@@ -120,7 +120,7 @@ class Trust(Closed):
 
 def read_trust(data: bytes, where: str = "trust file") -> Trust:
     """Return the trust file of its exact bytes; `RecordError` names what is wrong with it."""
-    loads(data, where, limit=MAX_TRUST)
+    refuse_ambiguous(loads(data, where, limit=MAX_TRUST), where)
     return parse(Trust, data, where)
 
 

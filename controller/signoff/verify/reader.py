@@ -97,6 +97,7 @@ class Reader:
         """Return what the archive holds of an image or artefact in an environment (rules 2 and 4)."""
         admissions: list[Admission] = []
         refused: list[str] = []
+        unsure: CouldNotTell | None = None
         for request in self._pointed(layout.subject_prefix(digest, environment), MAX_POINTERS):
             try:
                 verified = self.outcome(request)
@@ -105,6 +106,10 @@ class Reader:
                 refused.append(f"the archive points to the request {request[:12]}…, which has no event")
             except (Failed, Damaged) as error:
                 refused.append(f"the event {request[:12]}… is not believed: {error}")
+            except CouldNotTell as error:
+                unsure = error
+        if unsure is not None and not admissions:
+            raise unsure
         return Found(tuple(admissions), tuple(refused))
 
     def incumbent(self, model: str, environment: str, cluster: str) -> LiveIncumbent | None:
