@@ -1,6 +1,6 @@
 """The control plane on the command line.
 
-`binaries` brings every binary, built if need be, and prints where each is; `up` runs a control plane until Ctrl-C or SIGTERM.
+`binaries` brings every binary, downloaded or built if need be, and prints where each is; `up` runs a control plane until Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m controlplane", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    bring = commands.add_parser("binaries", help="bring the binaries, built if need be")
+    bring = commands.add_parser("binaries", help="bring the binaries, downloaded or built if need be")
     bring.add_argument("names", nargs="*", metavar="NAME", help=f"which of {', '.join(ALL)} (default: all)")
     up = commands.add_parser("up", help="run a control plane until Ctrl-C")
     up.add_argument("--work", type=Path, help="folder for keys, kubeconfigs, data and logs (default: a temporary one)")

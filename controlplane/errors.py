@@ -8,7 +8,7 @@ class ControlPlaneError(RuntimeError):
 
 
 class BinaryUnavailableError(ControlPlaneError):
-    """A binary is neither at hand nor can it be built here."""
+    """A binary is not at hand, and can neither be downloaded nor built here."""
 
 
 class ComponentError(ControlPlaneError):

@@ -22,6 +22,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("GOCACHE", os.environ.get("GOCACHE") or str(user / "go-build"))  # else Go compiles its library anew
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.delenv("KUBEBUILDER_ASSETS", raising=False)
+    monkeypatch.setenv("SIGNOFF_BINARIES", "build")  # what a build needs is asked here, not what the internet offers
     return tmp_path / "cache" / "signoff" / "controlplane"
 
 
