@@ -12,7 +12,7 @@ from signoff.archive import layout
 from signoff.archive.write import create_or_same
 from signoff.operator.commit import pointers
 from signoff.record.canonical import b64encode, dumps
-from signoff.record.promotion import as_json
+from signoff.record.promotion import PROMOTION_TYPE, as_json
 from signoff.record.values import sha256
 from signoff.verify.verifier import RULES, Verified
 
@@ -158,11 +158,11 @@ def _trust(site: Site, verified: Verified) -> str:
 
 
 def _model(site: Site, verified: Verified) -> str:
-    return pointers(verified.freeze)[0]
+    return pointers(verified.freeze, PROMOTION_TYPE)[0]
 
 
 def _subject(site: Site, verified: Verified) -> str:
-    return pointers(verified.freeze)[-1]
+    return pointers(verified.freeze, PROMOTION_TYPE)[-1]
 
 
 def _old_trust(world: World) -> str:

@@ -166,7 +166,7 @@ def test_a_rejection_is_final_and_admits_nothing(office: Office) -> None:
     assert office.condition("Ready")["reason"] == "Rejected"
     assert "outcome already" in office.decide(DAVID, check=False)
     refused = office.apply(BEN, office.pod(), check=False)
-    assert "rejected" in refused
+    assert "no promotion event for this digest" in refused
 
 
 def test_a_changed_spec_is_refused_with_403(office: Office) -> None:
@@ -372,6 +372,94 @@ def test_bypass_15_the_seals_door_serves_nobody_else(bank: Bank, tmp_path: Path)
             httpx.post(f"{bank.door_url}/seal/decisions", content=b"{}", verify=context, trust_env=False)
         assert httpx.post(f"{bank.gate_url}/gate/enforce", content=b"{}", verify=context, trust_env=False).status_code == 400
         assert httpx.post(f"{bank.gate_url}/seal/decisions", content=b"{}", verify=context, trust_env=False).status_code == 404
+
+
+def test_an_artefact_is_mounted_and_never_run(office: Office) -> None:
+    artefact = "sha256:" + hashlib.sha256(f"artefact of {office.model}".encode()).hexdigest()
+    office.frozen(lambda spec: spec["model"].update(artifacts=[{"name": "weights", "digest": artefact}]))
+    office.decide(CARLA)
+    office.until(lambda: office.condition("Promoted").get("status") == "True")
+    reference = f"registry.bank.example/models/weights@{artefact}"
+    said = office.apply(BEN, office.pod(reference), check=False)
+    assert "promoted as an artefact" in said
+    mounted = office.pod(volumes=[{"name": "model", "image": {"reference": reference}}])
+    office.until(lambda: "created" in office.apply(BEN, mounted, "--dry-run=server", check=False), within=5)
+
+
+def test_bypass_14_who_can_act_as_the_pipeline_cannot_approve_what_it_submits(office: Office, bank: Bank) -> None:
+    """Ana may run Pods beside the pipeline's service account, and so could have submitted by its token."""
+    plane = bank.control_plane
+    binding = ("-n", "credit", "create", "rolebinding", "pipeline", "--clusterrole=signoff-submitter", "--serviceaccount=credit:default")
+    plane.kubectl(*binding)
+    try:
+        pipeline = plane.kubeconfig_for_service_account("credit", "default")
+        manifest = office.promotion(lambda spec: spec.update(author="somebody@else.example"))
+        plane.kubectl("apply", "-f", "-", kubeconfig=pipeline, input=yaml.safe_dump(manifest))
+        office.until(lambda: office.condition("Frozen").get("status") == "True")
+        assert "service account credit/default" in office.decide(ANA, check=False)
+        office.decide(CARLA)
+        office.until(lambda: office.condition("Promoted").get("status") == "True")
+    finally:
+        plane.kubectl("-n", "credit", "delete", "rolebinding", "pipeline")
+
+
+def test_bypass_14_approvers_of_one_namespace_do_not_approve_for_another(office: Office, bank: Bank) -> None:
+    """The request lies where Carla may approve, and asks for a namespace where she may not."""
+    wide = json.loads(bank.control_plane.kubectl("get", "promotionpolicy", "credit-models", "-o", "json").stdout)
+    policy = {**wide, "metadata": {"name": "credit-in-batch"}}
+    policy["spec"]["models"] = [{"names": [office.model], "namespaces": ["batch"]}]
+    policy.pop("publication")
+    bank.kubectl(PAULA, "apply", "-f", "-", stdin=json.dumps(policy))
+    try:
+        office.frozen(lambda spec: spec["target"].update(namespaces=["batch"]))
+        assert "approve tier-2 in namespace batch" in office.decide(CARLA, check=False)
+    finally:
+        bank.kubectl(PAULA, "delete", "promotionpolicy", "credit-in-batch")
+
+
+def test_only_a_policy_publisher_takes_a_policy_away(bank: Bank) -> None:
+    done = bank.control_plane.kubectl("delete", "promotionpolicy", "credit-models", check=False)
+    assert "vouches" in done.stderr or "publisher" in done.stderr
+    assert bank.control_plane.kubectl("get", "promotionpolicy", "credit-models").returncode == 0
+
+
+def test_a_name_that_is_taken_decides_nothing(office: Office) -> None:
+    other = Office(office.bank)
+    other.frozen()
+    taken = other.decision()
+    other.apply(CARLA, taken, verb="create")
+    office.frozen()
+    decision = office.decision(verdict="Reject", meaning="I reject this promotion.")
+    decision["metadata"]["name"] = taken["metadata"]["name"]
+    assert "nothing was decided" in office.apply(DAVID, decision, check=False, verb="create")
+    assert not office.archived(f"seals/{office.status()['freeze'].removeprefix('sha256:')}")
+
+
+def test_a_second_press_says_what_was_sealed(office: Office, bank: Bank) -> None:
+    office.frozen()
+    bank.end("operator")
+    try:
+        office.decide(CARLA, meaning="I approve this for the pilot only.")
+        again = office.decision(meaning="I approve unconditionally.", comment="the committee agreed")
+        office.apply(CARLA, again, verb="create")
+        spec = office.get("promotiondecision", again["metadata"]["name"])["spec"]
+        assert spec["meaning"] == "I approve this for the pilot only."
+        assert "comment" not in spec
+    finally:
+        bank.start("operator")
+
+
+def test_of_two_approved_against_one_incumbent_the_first_goes_live(office: Office, bank: Bank) -> None:
+    first, second = office, Office(bank)
+    second.model = first.model
+    second.image = f"registry.bank.example/models/{first.model}@{second.digest}"
+    first.frozen()
+    second.frozen()
+    bank.end("operator")
+    first.decide(CARLA)
+    second.decide(CARLA)
+    bank.start("operator")
+    first.until(lambda: {first.condition("Ready").get("reason"), second.condition("Ready").get("reason")} == {"Promoted", "Stale"})
 
 
 def test_bypass_17_a_promotion_for_one_place_in_another(office: Office, bank: Bank) -> None:

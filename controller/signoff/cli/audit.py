@@ -20,6 +20,7 @@ from typing import Final, Literal
 
 from signoff.archive import layout
 from signoff.archive.file import MARKER
+from signoff.archive.findings import findings_of
 from signoff.archive.store import BadKey, Missing, Refused, Stored, Unavailable
 from signoff.archive.write import read_blob
 from signoff.decision.seals import CouldNotTell, Filed, signed_by
@@ -27,7 +28,7 @@ from signoff.errors import SignoffError
 from signoff.operator.commit import pointers
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import b64decode, dumps
-from signoff.record.promotion import PromotionStatement
+from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
 from signoff.record.seal import POLICY_TYPE, SEAL_TYPE, PolicyStatement, SealStatement
 from signoff.record.trust import MAX_TRUST, read_trust
 from signoff.record.values import Digest, RequestId, parse, sha256
@@ -77,6 +78,8 @@ class Audit:
                 yield Finding("unsure", key, _said(error, key), error.mend)
             except SignoffError as error:
                 yield Finding("finding", key, _said(error, key), error.mend or _ALTERED)
+        for told in findings_of(self.reader.store):
+            yield Finding("finding", told.key, told.what, told.mend)
 
     def _object(self, folder: str, key: str) -> Iterator[Finding]:
         if key == MARKER:
@@ -110,7 +113,7 @@ class Audit:
         self.rejections += not verified.promotes
         yield from self._named(verified)
         yield from self._sealed(key, stored.data, verified)
-        expected = frozenset(pointers(verified.freeze))
+        expected = frozenset(pointers(verified.freeze, PROMOTION_TYPE if verified.promotes else REJECTION_TYPE))
         self._pointers[slot] = expected
         for pointer in sorted(expected):
             yield from self._pointed(pointer, slot)

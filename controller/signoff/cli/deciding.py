@@ -19,6 +19,8 @@ from signoff.archive.store import ArchiveError, Missing, Unavailable
 from signoff.archive.write import read_blob
 from signoff.cli.kube import GROUP, VERSION, Cluster, Object, Taken
 from signoff.decision.seals import Filed, read_seal
+from signoff.desk.explanation import MAX_EXPLANATION
+from signoff.desk.freezing import refuse_other_desk
 from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.operator.commit import Collected, collect
@@ -85,7 +87,9 @@ def desk(reader: Reader, promotion: Object, namespace: str, name: str) -> Desk:
         raise Undecided(f"the desk is not frozen: {message}", where=f"{namespace}/{name}", mend="try again once it is")
     digest = parse_digest(named, "status.freeze")
     try:
-        freeze, _ = reader.freeze(request, digest)
+        freeze, payload = reader.freeze(request, digest)
+        # Made again here, so that no stored text reaches a terminal that this version would not have written.
+        refuse_other_desk(freeze, payload, read_blob(reader.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
         rendition = next((one.digest for one in freeze.renditions if one.mediaType == "text/plain"), None)
         if rendition is None:
             raise Undecided("the desk has no text to show here", where=digest, mend="look at the page")

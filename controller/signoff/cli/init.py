@@ -3,6 +3,8 @@
 1. Nothing that is there is overwritten: a second run finishes what a first one began.
 2. A private key never leaves its folder, which is its owner's alone (0700, files 0600), and never lies in the archive.
 3. The trust file is archived by its digest; from then on the digest names it.
+4. A bucket is proven before anything is made: run it with an administrator's access keys. The policies for a writer and a reader are
+   written beside the keys; what runs later holds those rights and no more.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from uuid import uuid4
 import click
 
 from signoff.archive import layout
-from signoff.archive.open import initialise, open_store
+from signoff.archive.open import access_policies, initialise, open_store
 from signoff.archive.store import Store
 from signoff.archive.write import create_or_same
 from signoff.cli import options, output, reach
@@ -34,6 +36,10 @@ from signoff.record.values import Digest, format_time, sha256
 _EXAMPLES: Final = """
 signoff init file:///srv/signoff/archive --keys ./keys --cluster demo --environment production \\
     --publisher https://login.bank.example paula@bank.example
+
+in a bucket with Object Lock, with an administrator's access keys in the environment:
+signoff init "s3://evidence/signoff?endpoint=https://store.bank.example&region=eu-central-1" --keys ./keys --cluster demo \\
+    --environment production --publisher https://login.bank.example paula@bank.example
 
 a later version of the trust file:
 signoff init file:///srv/signoff/archive --trust-file ./keys/trust.json
@@ -74,6 +80,9 @@ def command(
 ) -> int:
     """Make an archive, the webhook's and the operator's keys, and the trust file that names them; or archive a later trust file.
 
+    A bucket is proven first: whether it locks in COMPLIANCE mode, lets one writer win, and lets nobody delete, the administrator included.
+    Policies of least rights for a writer and a reader are written beside the keys.
+
     A publisher is named as admission resolves them: the issuer of the webhook's configuration, and the subject, for example
     https://login.bank.example and paula@bank.example.
 
@@ -88,6 +97,7 @@ def command(
     initialise(archive)
     store = open_store(archive)
     signers = {use: _key(keys, use) for use in USES}
+    rights = _policies(keys, archive)
     data = _trust(keys / "trust.json", wanted, signers)
     digest = _archived(store, data)
     remark = store.prove().remark
@@ -95,7 +105,7 @@ def command(
         ids: dict[str, Json] = {use: one.key_id for use, one in signers.items()}
         output.as_machine({"archive": archive, "trust": digest, "version": read_trust(data).version, "keys": ids, "rights": remark})
     else:
-        _tell(archive, keys, wanted, signers, digest, remark)
+        _tell(archive, keys, wanted, signers, digest, remark, rights)
     return 0
 
 
@@ -146,6 +156,20 @@ def _key(folder: Path, use: Use) -> PemSigner:
         return PemSigner(path.read_bytes(), str(path))
     except OSError as error:
         raise SignoffError(f"cannot be written: {error.strerror}", where=str(error.filename or path), mend="name another folder") from None
+
+
+def _policies(folder: Path, archive: str) -> tuple[Path, ...]:
+    """Write the policies of a bucket's writer and reader, unless they are there (rule 1), and return their files; none for a folder."""
+    found: list[Path] = []
+    for name, data in access_policies(archive).items():
+        path = folder / name
+        try:
+            with suppress(FileExistsError):
+                _create(path, data)
+        except OSError as error:
+            raise SignoffError(f"cannot be written: {error.strerror}", where=str(path), mend="name another folder with --keys") from None
+        found.append(path)
+    return tuple(found)
 
 
 def _create(path: Path, data: bytes) -> None:
@@ -214,7 +238,9 @@ def _archived(store: Store, data: bytes) -> Digest:
     return digest
 
 
-def _tell(archive: str, keys: Path, wanted: Wanted, signers: Mapping[Use, PemSigner], digest: Digest, remark: str) -> None:
+def _tell(
+    archive: str, keys: Path, wanted: Wanted, signers: Mapping[Use, PemSigner], digest: Digest, remark: str, rights: tuple[Path, ...]
+) -> None:
     output.facts(
         [
             ("archive", archive),
@@ -225,6 +251,7 @@ def _tell(archive: str, keys: Path, wanted: Wanted, signers: Mapping[Use, PemSig
             ("", signers["event"].key_id),
             ("trust file", f"{keys / 'trust.json'}  (public; archived under its digest)"),
             ("", digest),
+            *(("policy", f"{path}  (for the archive's bucket)") for path in rights),
         ]
     )
     shared = [f"cluster: {wanted.cluster}", f"archive: {archive}", f"trust: {digest}"]

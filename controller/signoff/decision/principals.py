@@ -15,15 +15,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json, dumps
 from signoff.record.freeze import Principal
 from signoff.record.values import Closed, Line, RecordError, parse
 
+SERVICE_ACCOUNTS: Final = "system:serviceaccount:"
 CREDENTIAL: Final = "authentication.kubernetes.io/credential-id"
 _METHODS: Final = {"X509SHA256": "client-certificate", "JTI": "token", "any": "api-server"}
 
@@ -40,6 +41,12 @@ class Issuer(Closed):
     credential: Literal["X509SHA256", "JTI", "any"]
     kind: Literal["person", "service"]
     nameExtra: Line | None = None
+
+    @model_validator(mode="after")
+    def _services_are_no_people(self) -> Self:
+        if self.usernamePrefix.startswith("system:") and self.kind != "service":
+            raise ValueError("system: names belong to services; their kind is service")
+        return self
 
 
 class IssuerMap(Closed):

@@ -5,7 +5,8 @@
    what was never verified, the answer is unknown, which denies.
    An archive that answers and whose answer cannot be believed is not out of reach: what was remembered is forgotten.
 3. Many who ask for one answer at once wait for one read.
-4. The memory is bounded; the answer that was asked for longest ago goes first.
+4. The memory is bounded; the answer that was asked for longest ago goes first. Negative answers have a bound of their own, so that nobody
+   drives what was verified out of memory by asking for what was not.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ FRESH_POSITIVE: Final = 10.0
 FRESH_NEGATIVE: Final = 2.0
 GRACE: Final = 15 * 60.0
 MAX_ANSWERS: Final = 10_000
+MAX_NEGATIVE: Final = 1_000
 
 Key = tuple[Digest, str]
 
@@ -44,6 +46,7 @@ class Memory:
         self._read = read
         self._clock = clock
         self._answers: OrderedDict[Key, _Answer] = OrderedDict()
+        self._negative: OrderedDict[Key, _Answer] = OrderedDict()
         self._reading: dict[Key, Future[Found | Unknown]] = {}
         self._lock = Lock()
 
@@ -53,19 +56,17 @@ class Memory:
         result: dict[Key, Found] = {}
         with self._lock:
             for key in keys:
-                answer = self._answers.get(key)
-                if answer is not None and now - answer.verified_at < _freshness(answer.found):
-                    self._answers.move_to_end(key)
-                    result[key] = answer.found
+                found = self._fresh(key, now)
+                if found is not None:
+                    result[key] = found
         return result
 
     def ask(self, key: Key) -> Found | Unknown:
         """Return the answer, from the archive where none is fresh. Blocks while it reads."""
         with self._lock:
-            answer = self._answers.get(key)
-            if answer is not None and self._clock() - answer.verified_at < _freshness(answer.found):
-                self._answers.move_to_end(key)
-                return answer.found
+            found = self._fresh(key, self._clock())
+            if found is not None:
+                return found
             waiting = self._reading.get(key)
             if waiting is None:
                 own: Future[Found | Unknown] = Future()
@@ -88,23 +89,36 @@ class Memory:
         except Unavailable as error:
             return self._within_grace(key) or Unknown(str(error))
         except SignoffError as error:
-            with self._lock:
-                self._answers.pop(key, None)
+            self._forget(key)
             return Unknown(str(error))
+        self._forget(key)
+        answers, most = (self._answers, MAX_ANSWERS) if _is_positive(found) else (self._negative, MAX_NEGATIVE)
         with self._lock:
-            self._answers[key] = _Answer(found, asked_at)
-            self._answers.move_to_end(key)
-            while len(self._answers) > MAX_ANSWERS:
-                self._answers.popitem(last=False)
+            answers[key] = _Answer(found, asked_at)
+            while len(answers) > most:
+                answers.popitem(last=False)
         return found
+
+    def _fresh(self, key: Key, now: float) -> Found | None:
+        for answers, freshness in ((self._answers, FRESH_POSITIVE), (self._negative, FRESH_NEGATIVE)):
+            answer = answers.get(key)
+            if answer is not None and now - answer.verified_at < freshness:
+                answers.move_to_end(key)
+                return answer.found
+        return None
+
+    def _forget(self, key: Key) -> None:
+        with self._lock:
+            self._answers.pop(key, None)
+            self._negative.pop(key, None)
 
     def _within_grace(self, key: Key) -> Found | None:
         with self._lock:
             answer = self._answers.get(key)
-        if answer is None or not answer.found.admissions or self._clock() - answer.verified_at >= GRACE:
+        if answer is None or self._clock() - answer.verified_at >= GRACE:
             return None
         return answer.found
 
 
-def _freshness(found: Found) -> float:
-    return FRESH_POSITIVE if found.admissions else FRESH_NEGATIVE
+def _is_positive(found: Found) -> bool:
+    return any(event.promotes for event in found.admissions)

@@ -6,8 +6,9 @@
 4. A repository that cluster configuration exempts passes while the exemption has not run out.
 5. A reference without a digest is refused; where the archive knows the version, the denial names the digest to pin.
 6. The digest must be admitted by a believed event for this environment, cluster and namespace, now.
-7. Where an event names artefacts apart from its image, image and artefacts come from that one event: an image volume runs beside an image
-   whose event names it, or was promoted as an image itself beside images whose events name no artefacts of their own.
+7. Where an event names artefacts apart from its image, image and artefacts come from that one event: an artefact is mounted, never run as a
+   container; it is named by an event of an image beside it, or was promoted as an image itself; and every image whose events name artefacts
+   must name it, for which container mounts what is not asked.
 8. What could not be told is refused, and the verdict says that it could not be told.
 """
 
@@ -173,6 +174,12 @@ def _judge_digest(
     if isinstance(found, Unknown):
         return Finding(use.path, _short(use.text), f"could not tell whether it was promoted: {found.reason}", _TRY_AGAIN, unsure=True)
     admitting, refusals = _admitting(digest, found, around)
+    if use.role != "imageVolume" and admitting:
+        run = tuple(event for event in admitting if digest in event.images)
+        if not run:
+            why = f"this digest is promoted as an artefact of {admitting[0].model} {admitting[0].version}, not as an image that runs"
+            return Finding(use.path, _short(use.text), why, draft)
+        admitting = run
     if admitting:
         events[digest] = admitting
         return None
@@ -210,12 +217,16 @@ def _mixed(
     if not asked or not volumes:
         return []
     beside = [running.get(digest, ()) for digest in set(_digests(all_uses, around, volumes=False).values())]
-    claimed = any(admitting and all(event.artifacts for event in admitting) for admitting in beside)
+    claiming = [
+        {artifact for event in admitting for artifact in event.artifacts}
+        for admitting in beside
+        if admitting and all(event.artifacts for event in admitting)
+    ]
     named_beside = {artifact for admitting in beside for event in admitting for artifact in event.artifacts}
     findings: list[Finding] = []
     for use, digest in volumes.items():
         alone = any(digest in event.images for event in running.get(digest, ()))
-        if digest not in named_beside and (claimed or not alone):
+        if not all(digest in named for named in claiming) or (digest not in named_beside and not alone):
             findings.append(
                 Finding(
                     use.path,

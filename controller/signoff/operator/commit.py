@@ -3,7 +3,8 @@
 1. Only seals count that an existing PromotionDecision carries and the archive holds, byte for byte. An archived Reject of somebody eligible
    goes before a quorum until the slot is filled.
 2. What would not verify is never written: the event is verified by the one verifier before it is put.
-3. Pointers first, then the event, if absent. On "exists" it is read, verified and compared: the same verdict on the same freeze is done;
+3. A promotion whose desk shows an incumbent that is live no more is not written: of two approved against one, the first goes live.
+4. Pointers first, then the event, if absent. On "exists" it is read, verified and compared: the same verdict on the same freeze is done;
    anything else is the outcome that won, and stands.
 """
 
@@ -18,6 +19,7 @@ from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing
 from signoff.archive.write import create_or_same
 from signoff.decision.seals import CouldNotTell, Filed, read_seal
+from signoff.desk.freezing import Stale
 from signoff.errors import SignoffError
 from signoff.policy.quorum import Quorum, Vote, asked, tally
 from signoff.record.bundle import MAX_BUNDLE, Signer, sign_bundle
@@ -86,7 +88,15 @@ def outcome_due(collected: Collected) -> tuple[OutcomeType, Sequence[SealedDecis
 def commit(
     reader: Reader, signer: Signer, freeze: Freeze, kind: OutcomeType, decisions: Sequence[SealedDecision], now: datetime
 ) -> Verified:
-    """Write the outcome and return it as the archive has it, or the other outcome that won the slot (rules 2 and 3)."""
+    """Write the outcome and return it as the archive has it, or the other outcome that won the slot (rules 2 to 4)."""
+    target, model = freeze.request.spec.target, freeze.request.spec.model
+    live = reader.incumbent(model.name, target.environment, freeze.cluster)
+    if kind == PROMOTION_TYPE and live != freeze.live and (live is None or live.id != freeze.id):
+        raise Stale(
+            "another version went live after this desk was decided on",
+            where="spec.model.incumbent",
+            mend="make a new request that compares with the live version",
+        )
     payload = _payload(reader, freeze, decisions)
     bundle = sign_bundle(outcome_bytes(kind, payload, freeze, decisions), signer)
     unwritten = Filed(bundle, now)
@@ -94,16 +104,22 @@ def commit(
         verify(Outcome(unwritten, freeze.id), reader.trust, reader.policies_of(unwritten))
     except (Failed, CouldNotTell) as error:
         raise CannotCommit(f"the outcome would not verify, and was not written: {error}", mend="ask whoever runs signoff") from error
-    for key in pointers(freeze):
+    for key in pointers(freeze, kind):
         create_or_same(reader.store, key, dumps({"event": layout.event(freeze.id)}) + b"\n")
     with suppress(Exists):  # by whomever: what lies there is the outcome
         reader.store.create(layout.event(freeze.id), bundle)
     return reader.outcome(freeze.id)
 
 
-def pointers(freeze: Freeze) -> tuple[str, ...]:
-    """Return the keys of the pointers to a freeze's event."""
+def pointers(freeze: Freeze, kind: OutcomeType) -> tuple[str, ...]:
+    """Return the keys of the pointers to a freeze's outcome.
+
+    A rejection is part of the model's history and admits no digest: pointers from digests to it would let whoever is rejected often enough
+    fill up what the gate must look through.
+    """
     model, environment = freeze.request.spec.model, freeze.request.spec.target.environment
+    if kind == REJECTION_TYPE:
+        return (layout.model_pointer(model.name, environment, freeze.id),)
     digests = {f"sha256:{one.digest.sha256}" for one in (*image_subjects(freeze), *artifact_subjects(freeze))}
     return (
         layout.model_pointer(model.name, environment, freeze.id),

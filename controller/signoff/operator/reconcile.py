@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from threading import Lock
 from typing import Final
 
 from signoff.archive import layout
@@ -45,6 +46,7 @@ from signoff.verify.verifier import Failed, Verified
 SOON: Final = 2.0
 LATER: Final = 30.0
 MAX_FREEZES: Final = 100
+_ONE_AT_A_TIME: Final = Lock()
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -
         awaited = ", ".join(collected.quorum.missing)
         message = f"frozen in {freeze.route.tier} by policy {freeze.route.policy}; awaiting {awaited}: kubectl signoff approve {asked.name}"
         return State("waiting", "AwaitingDecision", message, asked.id, freeze, digest, decided, retry=LATER, ignored=collected.ignored)
-    outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
+    with _ONE_AT_A_TIME:  # so that of two promotions against one incumbent the second sees the first
+        outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
     return _ended(outcome)
 
 

@@ -2,8 +2,8 @@
 
 1. The gate serves ``/gate/enforce``, ``/gate/warn``, ``/gate/audit``; the seal's door ``/seal/…`` and its validating twins ``/check/…``.
    The door is served only to the API server's client certificate.
-2. A body that is no review is answered with 400, one beyond 16 MiB with 413 (nothing is read beyond it): the API server takes both for a
-   failed call, which the webhook configuration turns into a denial.
+2. A body that is no review is answered with 400, one that is too large, too slow or one too many with 413, 408 or 503 (`bodies`): the API
+   server takes all of them for a failed call, which the webhook configuration turns into a denial.
 3. An error of ours is a denial that says so.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, get_args
 
 from fastapi import FastAPI, Request, Response
@@ -19,26 +20,26 @@ from starlette.requests import ClientDisconnect
 
 from signoff.errors import SignoffError
 from signoff.webhook import decisions, policies, promotions
+from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate, Mode
-from signoff.webhook.review import MAX_REVIEW, BadReview, Reply, Review, answer, denied, read_review
+from signoff.webhook.review import BadReview, Reply, Review, answer, denied, read_review
 from signoff.webhook.witness import Witness
 
 LOG: Final = logging.getLogger("signoff.webhook")
 _INLINE: Final = 256 * 1024
 
 
-class _TooLarge(SignoffError):
-    """The body has more bytes than a review may have."""
+_STATUS: Final[dict[type[SignoffError], int]] = {TooLarge: 413, TooSlow: 408, Busy: 503}
 
 
 def gate_app(gate: Gate) -> FastAPI:
     """Return the gate's application. It is ready as soon as it is served: an archive out of reach must not take the gate, which answers
     from verified memory within the grace, out of its Service.
     """
-    app = _app()
+    app, bodies = _app(), Bodies()
 
     for mode in get_args(Mode):
-        _serve_gate(app, gate, mode)
+        _serve_gate(app, gate, mode, bodies)
 
     @app.get("/healthz")
     async def healthz() -> Response:
@@ -51,16 +52,16 @@ def gate_app(gate: Gate) -> FastAPI:
     return app
 
 
-def _serve_gate(app: FastAPI, gate: Gate, mode: Mode) -> None:
+def _serve_gate(app: FastAPI, gate: Gate, mode: Mode, bodies: Bodies) -> None:
     async def review(request: Request) -> Response:
-        return await _answered(request, lambda review: gate.review(review, mode))
+        return await _answered(request, bodies, lambda review: gate.review(review, mode))
 
     app.post(f"/gate/{mode}")(review)
 
 
 def door_app(witness: Witness) -> FastAPI:
     """Return the application of the seal's door and its validating twins."""
-    app = _app()
+    app, bodies = _app(), Bodies()
     handlers = {
         "/seal/promotions": promotions.seal,
         "/seal/decisions": decisions.seal,
@@ -70,13 +71,13 @@ def door_app(witness: Witness) -> FastAPI:
         "/check/policies": policies.check,
     }
     for path, handler in handlers.items():
-        _serve(app, path, witness, handler)
+        _serve(app, path, bodies, partial(handler, witness))
     return app
 
 
-def _serve(app: FastAPI, path: str, witness: Witness, handler: Callable[[Witness, Review], Reply]) -> None:
+def _serve(app: FastAPI, path: str, bodies: Bodies, handler: Callable[[Review], Reply]) -> None:
     async def review(request: Request) -> Response:
-        return await _answered(request, lambda review: run_in_threadpool(handler, witness, review))
+        return await _answered(request, bodies, lambda review: run_in_threadpool(handler, review))
 
     app.post(path)(review)
 
@@ -85,16 +86,19 @@ def _app() -> FastAPI:
     return FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
 
 
-async def _answered(request: Request, judge: Callable[[Review], Awaitable[Reply]]) -> Response:
-    try:
-        body = await _body(request)
-        review = read_review(body) if len(body) <= _INLINE else await run_in_threadpool(read_review, body)
-    except _TooLarge as error:
-        return Response(f"{error}\n", status_code=413, media_type="text/plain")
-    except ClientDisconnect:
-        return Response(status_code=400)
-    except SignoffError as error:
-        return Response(f"{error}\n", status_code=400, media_type="text/plain")
+async def _answered(request: Request, bodies: Bodies, judge: Callable[[Review], Awaitable[Reply]]) -> Response:
+    with bodies.share() as hold:
+        try:
+            body = await read_body(request, hold)
+            review = read_review(body) if len(body) <= _INLINE else await run_in_threadpool(read_review, body)
+        except ClientDisconnect:
+            return Response(status_code=400)
+        except SignoffError as error:
+            return Response(f"{error}\n", status_code=_STATUS.get(type(error), 400), media_type="text/plain")
+        return Response(answer(review.uid, await _judged(review, judge)), media_type="application/json")
+
+
+async def _judged(review: Review, judge: Callable[[Review], Awaitable[Reply]]) -> Reply:
     try:
         reply = await judge(review)
     except SignoffError as error:
@@ -104,16 +108,4 @@ async def _answered(request: Request, judge: Callable[[Review], Awaitable[Reply]
         reply = denied(BadReview("signoff failed on this review; nothing was decided", mend="see the webhook's log"))
     if reply.denial is not None:
         LOG.info("denied %s %s/%s: %s", review.kind, review.namespace, review.name, reply.denial)
-    return Response(answer(review.uid, reply), media_type="application/json")
-
-
-async def _body(request: Request) -> bytes:
-    declared = request.headers.get("content-length", "0")
-    if not declared.isdecimal() or int(declared) > MAX_REVIEW:
-        raise _TooLarge(f"a review has at most {MAX_REVIEW} bytes", mend="make the object smaller")
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_REVIEW:
-            raise _TooLarge(f"a review has at most {MAX_REVIEW} bytes", mend="make the object smaller")
-    return bytes(body)
+    return reply

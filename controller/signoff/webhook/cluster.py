@@ -104,17 +104,38 @@ class Cluster:
             raise _failed("promotionpolicies", error) from None
         return cast("Sequence[Mapping[str, Json]]", cast("Mapping[str, Json]", found)["items"])
 
+    def decision_exists(self, namespace: str, name: str) -> bool:
+        """Whether a PromotionDecision of this name is there."""
+        try:
+            self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "promotiondecisions", name, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            failed = _failed(f"promotiondecision {namespace}/{name}", error)
+            if isinstance(failed, NotFound):
+                return False
+            raise failed from None
+        return True
+
     def may_approve(self, user: Mapping[str, Json], namespace: str, tier: str) -> bool:
         """Whether this user may ``approve`` the tier in the namespace (SubjectAccessReview, authorization.k8s.io/v1)."""
+        return self._may(user, group=GROUP, resource="materialitytiers", name=tier, verb="approve", namespace=namespace)
+
+    def way_to_act_as(self, user: Mapping[str, Json], namespace: str, name: str) -> str | None:
+        """Return in words how this user may act as a service account, or None where roles give no way."""
+        ways: Sequence[tuple[str, dict[str, str]]] = (
+            ("create its tokens", {"resource": "serviceaccounts", "subresource": "token", "name": name, "verb": "create"}),
+            ("impersonate it", {"resource": "serviceaccounts", "name": name, "verb": "impersonate"}),
+            ("run Pods beside it", {"resource": "pods", "verb": "create"}),
+        )
+        return next((words for words, asked in ways if self._may(user, group="", namespace=namespace, **asked)), None)
+
+    def _may(self, user: Mapping[str, Json], **attributes: str) -> bool:
         review = client.V1SubjectAccessReview(
             spec=client.V1SubjectAccessReviewSpec(
                 user=user.get("username"),
                 uid=user.get("uid"),
                 groups=user.get("groups"),
                 extra=user.get("extra"),
-                resource_attributes=client.V1ResourceAttributes(
-                    group=GROUP, resource="materialitytiers", name=tier, verb="approve", namespace=namespace
-                ),
+                resource_attributes=client.V1ResourceAttributes(**attributes),
             )
         )
         try:

@@ -9,29 +9,32 @@ The seal is made when all of these hold, in this order, and it is in the archive
  5. Who asked is who admission witnessed. The desk, made again from request and archived explanation, is the one that the freeze names,
     byte for byte; the rendition shown is one of it.
  6. The desk is not stale: the incumbent that it shows is still the live one.
- 7. Who decides is a person, holds a role of the route, did not ask for the promotion, and may ``approve`` the tier (SubjectAccessReview).
- 8. The request has no outcome yet. Whoever decided the same before gets the stored seal back; another verdict of theirs is refused.
+ 7. Who decides is a person, holds a role of the route, and did not ask for the promotion: neither by themselves nor, as far as roles tell
+    now, through the service account that submitted. They may ``approve`` the tier in each namespace of the target (SubjectAccessReview).
+ 8. The request has no outcome yet, and no decision has this name. Whoever decided the same before gets the stored seal back, and the object
+    then says what was sealed; another verdict of theirs is refused.
 
 Everything is read from the archive, nothing from a status. A dry run goes through the same checks and gets no seal.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing
 from signoff.archive.write import read_blob
 from signoff.decision.eligibility import Standing, standing
-from signoff.decision.principals import Resolved
+from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
 from signoff.decision.seals import Filed, read_published, read_seal, read_submission, seal_bundle
+from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.freezing import refuse_other_desk, refuse_stale
 from signoff.policy.routing import is_stricter, route
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
-from signoff.record.freeze import Freeze
+from signoff.record.freeze import Freeze, Principal
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import PromotionName, Seal
@@ -41,7 +44,6 @@ from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, unchanged
 
-MAX_EXPLANATION: Final = 10 * 1024 * 1024
 _NEW = "a decision is created once and not changed; make a new request where another decision is wanted"
 
 
@@ -86,11 +88,17 @@ def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
         _require_same(stored, checked.spec)
     elif _has_outcome(witness, checked.request):
         raise Refused("the request has its outcome already", where="spec.promotion", mend=f"see: signoff why {checked.freeze.id}")
+    name = field(review.obj, "metadata", "name")
+    if name and witness.cluster.decision_exists(review.namespace, name):
+        raise Refused("a decision of this name exists already; nothing was decided", where="metadata.name", mend="choose another name")
     if review.dry_run:
         return Reply(warnings=("dry run: the decision would be accepted; nothing was sealed",))
-    bundle = stored.bundle if stored is not None else _seal(witness, review, checked)
-    value: Json = {"bundle": b64encode(bundle)}
-    return Reply(patch=({"op": "add", "path": "/seal", "value": value},))
+    sealed = stored if stored is not None else _seal(witness, review, checked)
+    value: Json = {"bundle": b64encode(sealed.bundle)}
+    return Reply(
+        patch=({"op": "add", "path": "/seal", "value": value}, *_as_sealed(sealed, checked.spec)),
+        warnings=(f"you decided this at {sealed.seal.decided.time} already; that seal stands",) if stored is not None else (),
+    )
 
 
 def check(witness: Witness, review: Review) -> Reply:
@@ -110,6 +118,8 @@ def check(witness: Witness, review: Review) -> Reply:
     sealed = read_seal(filed, witness.reader.trust, freeze.request.spec.target)
     who = witness.who(review)
     _require_same(sealed, spec)
+    if _as_sealed(sealed, spec):
+        raise Refused("says other than what was sealed", where="spec", mend="create it again")
     if sealed.seal.id != request or sealed.seal.freeze != spec.freeze or not sealed.seal.decided.principal.is_same(who.principal):
         raise Refused("the seal is of another decision", where="seal", mend="leave it out")
     key = layout.seal(spec.freeze, who.principal.issuer, who.principal.subject)
@@ -141,11 +151,8 @@ def _check(witness: Witness, review: Review) -> _Checked:
         raise Refused(f"the desk was frozen in cluster {freeze.cluster}; decide there", where="spec.freeze")
     witness.require_voice(target)
     stand = standing(freeze, who, (submitted.principal,))
-    if not witness.cluster.may_approve(review.user, review.namespace, freeze.route.tier):
-        raise Refused(
-            f"Kubernetes does not let {who.principal.name} approve {freeze.route.tier} in namespace {review.namespace}",
-            mend=f"bind a role with verb approve on materialitytiers/{freeze.route.tier}",
-        )
+    _require_verb(witness, review, freeze, who)
+    _require_apart(witness, review, (*(one.principal for one in freeze.submissions), submitted.principal), who)
     _require_submissions(witness, freeze)
     _require_route(witness, freeze)
     refuse_other_desk(freeze, payload, read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
@@ -182,6 +189,31 @@ def _freeze(
     if freeze.id != request or dumps(as_json(freeze.request)) != dumps(value):
         raise Refused("the freeze is of another request", where="spec.freeze", mend="call whoever runs signoff")
     return request, freeze, payload
+
+
+def _require_verb(witness: Witness, review: Review, freeze: Freeze, who: Resolved) -> None:
+    # Where the model will run, and not where the request lies: nobody brings their approvers along by choosing a place for the request.
+    for namespace in sorted({review.namespace, *freeze.request.spec.target.namespaces}):
+        if not witness.cluster.may_approve(review.user, namespace, freeze.route.tier):
+            raise Refused(
+                f"Kubernetes does not let {who.principal.name} approve {freeze.route.tier} in namespace {namespace}",
+                mend=f"bind a role with verb approve on materialitytiers/{freeze.route.tier} there",
+            )
+
+
+def _require_apart(witness: Witness, review: Review, submitters: Sequence[Principal], who: Resolved) -> None:
+    """Raise where who decides could have submitted through a service account: by its token, as it, or from a Pod of its namespace."""
+    accounts = {one.issuer for one in witness.issuers if one.usernamePrefix == SERVICE_ACCOUNTS}
+    for submitter in submitters:
+        namespace, colon, name = submitter.subject.partition(":")
+        if submitter.issuer not in accounts or not colon:
+            continue
+        way = witness.cluster.way_to_act_as(review.user, namespace, name)
+        if way is not None:
+            raise Refused(
+                f"{who.principal.name} may {way}, and so may be who submitted through service account {namespace}/{name}",
+                mend="somebody must decide who cannot act as the pipeline",
+            )
 
 
 def _require_submissions(witness: Witness, freeze: Freeze) -> None:
@@ -233,7 +265,20 @@ def _require_same(sealed: SealedDecision, spec: DecisionSpec) -> None:
         )
 
 
-def _seal(witness: Witness, review: Review, checked: _Checked) -> bytes:
+def _as_sealed(sealed: SealedDecision, spec: DecisionSpec) -> list[dict[str, Json]]:
+    """Return the patches that make the object say what was sealed: a second press may have brought other words along."""
+    decided, patches = sealed.seal.decided, list[dict[str, Json]]()
+    for name, was, says in (("rendition", sealed.seal.rendition, spec.rendition), ("meaning", decided.meaning, spec.meaning)):
+        if was != says:
+            patches.append({"op": "replace", "path": f"/spec/{name}", "value": was})
+    if decided.comment is None and spec.comment is not None:
+        patches.append({"op": "remove", "path": "/spec/comment"})
+    elif decided.comment is not None and decided.comment != spec.comment:
+        patches.append({"op": "add", "path": "/spec/comment", "value": decided.comment})
+    return patches
+
+
+def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision:
     spec, who = checked.spec, checked.who
     value: dict[str, Json] = {
         "principal": as_json(who.principal),
@@ -256,7 +301,8 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> bytes:
         "cluster": witness.cluster_name,
         "decided": value,
     }
-    bundle = seal_bundle(parse(Seal, dumps(predicate), "seal"), witness.signer)
+    seal = parse(Seal, dumps(predicate), "seal")
+    bundle = seal_bundle(seal, witness.signer)
     key = layout.seal(spec.freeze, who.principal.issuer, who.principal.subject)
     try:
         witness.store.create(key, bundle)
@@ -266,5 +312,5 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> bytes:
         if stored is None:
             raise
         _require_same(stored, spec)
-        return stored.bundle
-    return bundle
+        return stored
+    return SealedDecision(seal, bundle)

@@ -45,7 +45,13 @@ def seal(witness: Witness, review: Review) -> Reply:
 
 
 def check(witness: Witness, review: Review) -> Reply:
-    """Answer the validating review: the publication is in the archive, of this text, by whoever sent the request."""
+    """Answer the validating review: the publication is in the archive, of this text, by whoever sent the request.
+
+    Taking a policy away can make a route laxer, so that only a publisher may delete one.
+    """
+    if review.operation == "DELETE":
+        _publisher(witness, review)
+        return Reply()
     if review.operation == "UPDATE" and unchanged(review, "spec"):
         if not unchanged(review, "publication"):
             raise Refused("only admission writes this field", where="publication", mend="leave it as it is")
@@ -81,7 +87,7 @@ def _publisher(witness: Witness, review: Review) -> Resolved:
     if witness.reader.trust.publisher(who.principal.issuer, who.principal.subject, witness.now()) is not Answer.YES:
         raise Refused(
             f"{who.principal.subject} ({who.principal.issuer}) is no policy publisher",
-            mend="a policy publisher whom the trust file names must apply the policy",
+            mend="a policy publisher whom the trust file names must apply or delete the policy",
         )
     return who
 

@@ -32,7 +32,7 @@ class BadReview(SignoffError):
 
 @dataclass(frozen=True)
 class Review:
-    """What the API server asks. ``api_version`` and ``kind`` are of the object; ``old`` is None on CREATE."""
+    """What the API server asks. ``api_version`` and ``kind`` are of the object; ``old`` is None on CREATE, and also ``obj`` on DELETE."""
 
     uid: str
     api_version: str
@@ -77,18 +77,19 @@ def read_review(body: bytes) -> Review:
     kind = _object(asked.get("kind"), "review.request.kind")
     group, version = _text(kind, "group"), _text(kind, "version")
     old = asked.get("oldObject")
+    operation = _text(asked, "operation")
     obj = asked.get("object")
     return Review(
         uid=_text(asked, "uid"),
         api_version=f"{group}/{version}" if group else version,
         kind=_text(kind, "kind"),
         subresource=_text(asked, "subResource"),
-        operation=_text(asked, "operation"),
+        operation=operation,
         namespace=_text(asked, "namespace"),
         name=_text(asked, "name"),
         user=_object(asked.get("userInfo"), "review.request.userInfo"),
         dry_run=asked.get("dryRun") is True,
-        obj=_object(obj, "review.request.object"),
+        obj=_object(old if operation == "DELETE" else obj, "review.request.object"),
         old=None if old is None else _object(old, "review.request.oldObject"),
     )
 
