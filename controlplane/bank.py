@@ -165,7 +165,12 @@ class Bank:
             ],
             "tls": {"certificate": str(certificate), "key": str(key)},
             "gateListener": {"host": "127.0.0.1", "port": self._ports[0]},
-            "door": {"host": "127.0.0.1", "port": self._ports[1], "clientCa": str(self.control_plane.webhook_client_ca)},
+            "door": {
+                "host": "127.0.0.1",
+                "port": self._ports[1],
+                "clientCa": str(self.control_plane.webhook_client_ca),
+                "clientNames": ["kube-apiserver"],
+            },
         }
 
     def _operator_config(self) -> dict[str, Any]:

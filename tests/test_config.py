@@ -27,7 +27,7 @@ WEBHOOK: Config = {
     "issuers": [{"issuer": "https://login.bank.example", "credential": "X509SHA256", "kind": "person"}],
     "tls": {"certificate": "/etc/signoff/tls/tls.crt", "key": "/etc/signoff/tls/tls.key"},
     "gateListener": {"port": 9443},
-    "door": {"port": 8443, "clientCa": "/etc/signoff/client-ca/ca.crt"},
+    "door": {"port": 8443, "clientCa": "/etc/signoff/client-ca/ca.crt", "clientNames": ["kube-apiserver"]},
     "gate": {"exemptions": [{"repository": "registry.bank.example/mesh/proxy", "reason": "no model", "until": "2027-06-30"}]},
 }
 OPERATOR: Config = {

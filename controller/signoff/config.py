@@ -36,9 +36,12 @@ class Listener(Closed):
 
 
 class Door(Listener):
-    """The seal's door. ``clientCa`` is the CA of the API server's client certificate, and of nobody else's."""
+    """The seal's door. ``clientCa`` is the CA of the API server's client certificate, and of nobody else's; ``clientNames`` are the common
+    names that the certificate may bear, so that a CA of more than the API server does not open the door to all of its clients.
+    """
 
     clientCa: Line
+    clientNames: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16)]
 
 
 class Tls(Closed):

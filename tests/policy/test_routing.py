@@ -13,9 +13,9 @@ import pytest
 import yaml
 from world import POLICY, SPEC, World
 
-from signoff.policy.routing import NoRoute, Published, asks_the_same, is_stricter, read_policy, route
+from signoff.policy.routing import NoRoute, Published, asks_the_same, includes, is_stricter, read_policy, route
 from signoff.record.canonical import dumps
-from signoff.record.freeze import Freeze, Route
+from signoff.record.freeze import Freeze, Requirement, Route
 from signoff.record.request import Spec, read_spec
 from signoff.record.values import RecordError, parse, sha256
 from signoff.verify.verifier import Failed, verify
@@ -102,6 +102,12 @@ def test_more_policies_than_can_be_considered_route_nothing() -> None:
         route(asking("m", "credit"), policies)
 
 
+@each("at_odds")
+def test_bypass_14_policies_that_ask_for_different_people_lead_nowhere(case: dict[str, Any]) -> None:
+    with pytest.raises(NoRoute, match="ask for different people"):
+        route(asking(*case["asks"]), policies_of(case))
+
+
 @each("refused")
 def test_a_policy_that_nobody_can_meet_or_read_is_refused(case: dict[str, Any]) -> None:
     spec = policy_spec([(["*"], ["*"])], [case.get("tier", "tier-2")], requirement(**case.get("requirement", {})))
@@ -172,6 +178,27 @@ def test_rule_12_the_stricter_of_two_policies_of_one_tier_must_have_been_followe
     )
     payload = dumps(value)
     event = world.bundle(payload, [world.seal(payload, parse(Freeze, payload, "freeze"))])
-    with pytest.raises(Failed, match="a stricter policy was considered") as refused:
+    with pytest.raises(Failed, match="the policy two-approvers asks for people whom the route does not") as refused:
         verify(world.outcome(event), world.trust, world.policies)
     assert refused.value.rule.name == "route"
+
+
+@pytest.mark.parametrize(
+    ("asked", "other", "includes_it"),
+    [
+        ({}, {}, True),
+        ({"quorum": 3, "count": 3}, {}, True),
+        ({}, {"quorum": 2}, False),
+        ({"quorum": 2, "count": 1}, {"quorum": 2, "count": 2}, False),
+        ({"groups": ["x"]}, {"groups": ["y"]}, False),
+        ({"groups": ["x"]}, {"groups": ["x", "y"]}, False),
+    ],
+)
+def test_what_one_requirement_includes_of_another(asked: dict[str, Any], other: dict[str, Any], includes_it: bool) -> None:
+    def made(changes: dict[str, Any]) -> Requirement:
+        base = deepcopy(POLICY["tiers"]["tier-2"])
+        base["quorum"] = changes.get("quorum", 1)
+        base["roles"][0] |= {"count": changes.get("count", 1), "groups": changes.get("groups", ["model-approvers"])}
+        return parse(Requirement, dumps(base), "requirement")
+
+    assert includes(made(asked), made(other)) is includes_it

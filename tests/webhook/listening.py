@@ -79,7 +79,7 @@ class Listening:
         self.witness = _witness(self.config, self.world.store, self.world.reader, cluster)
         self._servers = (
             _server(gate_app(self.gate), self.config.gateListener, self.config, None),
-            _server(door_app(self.witness), self.config.door, self.config, self.config.door.clientCa),
+            _server(door_app(self.witness), self.config.door, self.config, self.config.door),
         )
         self._threads = [threading.Thread(target=asyncio.run, args=(server.serve(),)) for server in self._servers]
 
@@ -93,7 +93,13 @@ class Listening:
             "issuers": ISSUERS,
             "tls": {"certificate": str(tls.certificate), "key": str(tls.key)},
             "gateListener": {"host": "127.0.0.1", "port": self.gate_port},
-            "door": {"host": "127.0.0.1", "port": self.door_port, "clientCa": str(self.api_server.path)},
+            "door": {
+                "host": "127.0.0.1",
+                "port": self.door_port,
+                "clientCa": str(self.api_server.path),
+                # The others are of the right name and of the wrong time.
+                "clientNames": ["kube-apiserver", "kube-apiserver-of-yesterday", "kube-apiserver-of-tomorrow"],
+            },
             "gate": {"exemptions": [{"repository": "registry.bank.example/mesh/proxy", "reason": "the mesh", "until": "2027-01-01"}]},
         }
         return parse(WebhookConfig, dumps(value), "config")

@@ -53,7 +53,7 @@ def test_a_publication_is_archived_before_it_is_answered_and_counts(listening: L
     assert listening.world.store.read(layout.statement("policy", digest), limit=MAX_BUNDLE)
     assert final["publication"]["subject"] == "paula@bank.example"
     assert ask(listening, CHECK, final).response["allowed"]
-    target = read_spec(promotion()["spec"]).target
+    target = read_spec(promotion()["spec"])
     assert [one.statement for one in in_force([final], listening.world.reader, target).published] == [digest]
     unpublished = in_force([policy()], listening.world.reader, target)
     assert (unpublished.published, len(unpublished.ignored)) == ((), 1)

@@ -71,6 +71,11 @@ def test_bypass_15_a_certificate_still_to_come_does_not_open_it(listening: Liste
     assert refused(listening, listening.api_server.client("kube-apiserver-of-tomorrow"))
 
 
+def test_bypass_15_another_client_of_the_same_ca_does_not_open_it(listening: Listening) -> None:
+    """Somebody configured a CA that signs for more than the API server."""
+    assert refused(listening, listening.api_server.client("ben@bank.example"))
+
+
 def test_bypass_15_a_serving_certificate_does_not_open_it(listening: Listening) -> None:
     assert refused(listening, listening.api_server.serving("webhook-2", ["127.0.0.1"]))
 
@@ -120,7 +125,12 @@ class Process:
             "issuers": ISSUERS,
             "tls": {"certificate": str(served.certificate), "key": str(served.key)},
             "gateListener": {"host": "127.0.0.1", "port": self.gate_port},
-            "door": {"host": "127.0.0.1", "port": self.door_port, "clientCa": str(self.api_server.path)},
+            "door": {
+                "host": "127.0.0.1",
+                "port": self.door_port,
+                "clientCa": str(self.api_server.path),
+                "clientNames": ["kube-apiserver"],
+            },
             **changes,
         }
         self.config = folder / "webhook.yaml"

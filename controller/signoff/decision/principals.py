@@ -44,8 +44,8 @@ class Issuer(Closed):
 
     @model_validator(mode="after")
     def _services_are_no_people(self) -> Self:
-        if self.usernamePrefix.startswith("system:") and self.kind != "service":
-            raise ValueError("system: names belong to services; their kind is service")
+        if self.usernamePrefix.startswith("system:") and (self.kind, self.usernamePrefix) != ("service", SERVICE_ACCOUNTS):
+            raise ValueError(f"of system: names only {SERVICE_ACCOUNTS} can be mapped, as a whole, and their kind is service")
         return self
 
 

@@ -35,7 +35,8 @@ TABLE_ROWS: Final = 2_000
 LIST_DEPTH: Final = 6
 
 _WHERE: Final = "explanation"
-_UNSEEN: Final = frozenset({"head", "script", "style", "template", "noframes", "iframe", "title"})
+# A frame is not among them: confined, it is no frame any more, and what it holds is drawn on the page.
+_UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})
 _HEADINGS: Final = frozenset({"h1", "h2", "h3", "h4", "h5", "h6"})
 _STYLE: Final = STRICT_CSS_PROFILE | {
     "dt": HtmlElement(display=Display.block),

@@ -56,6 +56,9 @@ def wrapped(line: str, width: int) -> Iterator[str]:
 def _fitting(text: str, start: int, width: int) -> int:
     """Return where the longest piece of ``text`` from ``start`` ends that takes at most ``width`` columns."""
     end = min(start + width, len(text))
-    while columns(text[start:end]) > width:
-        end -= 1
+    over = columns(text[start:end]) - width
+    while over > 0:
+        # A wide character takes two columns, so that at least half of what is over must go.
+        end -= (over + 1) // 2
+        over = columns(text[start:end]) - width
     return end

@@ -96,7 +96,7 @@ def reconcile(operator: Operator, promotion: Object) -> State:
 
 
 def _promote(operator: Operator, asked: _Asked) -> State:
-    policies = in_force(operator.cluster.policies(), operator.reader, asked.spec.target)
+    policies = in_force(operator.cluster.policies(), operator.reader, asked.spec)
     try:
         derived = route(asked.spec, policies.published)
     except NoRoute as error:

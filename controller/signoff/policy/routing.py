@@ -5,7 +5,8 @@
    be covered, so that no policy speaks for another's namespace.
 2. Within a policy the first matching rule wins; in this version a rule has no condition, so the first rule matches.
 3. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
-   higher assurance; the policy's name breaks what is left, so that two processes route alike. At most 32 can be considered.
+   higher assurance; the policy's name breaks what is left, so that two processes route alike. At most 32 can be considered. The strictest
+   must include what each of the others asks for, the same roles by the same groups; else there is no route.
 4. A namespace that no policy covers: there is no route, and nothing can be promoted.
 5. A frozen route holds while the policies in force would not route more strictly.
 """
@@ -109,7 +110,7 @@ def route(spec: Spec, policies: Sequence[Published]) -> Route:
             where="spec.model.name",
             mend="ask the policy publishers to merge them",
         )
-    strictest = min(covering, key=lambda one: (laxity(one.spec.rules[0].tier, _requirement(one)), one.name))
+    strictest = _strictest(covering)
     return Route(
         tier=strictest.spec.rules[0].tier,
         policy=strictest.name,
@@ -123,12 +124,32 @@ def route(spec: Spec, policies: Sequence[Published]) -> Route:
     )
 
 
+def _strictest(covering: Sequence[Published]) -> Published:
+    strictest = min(covering, key=lambda one: (laxity(one.spec.rules[0].tier, _requirement(one)), one.name))
+    for one in covering:
+        if not includes(_requirement(strictest), _requirement(one)):
+            raise NoRoute(
+                f"the policies {strictest.name} and {one.name} ask for different people, and neither speaks for the other",
+                where="spec.target.namespaces",
+                mend="make one request for each namespace, or ask the policy publishers to agree",
+            )
+    return strictest
+
+
+def includes(asked: Requirement, other: Requirement) -> bool:
+    """Whether whoever satisfies ``asked`` has satisfied ``other`` too: as many people in the same roles by the same groups, or more."""
+    roles = {(role.name, frozenset(role.groups)): role.count for role in asked.roles}
+    return (
+        asked.quorum >= other.quorum
+        and (asked.fourEyes or not other.fourEyes)
+        and _ASSURANCES.index(asked.assurance) >= _ASSURANCES.index(other.assurance)
+        and all(roles.get((role.name, frozenset(role.groups)), 0) >= role.count for role in other.roles)
+    )
+
+
 def is_stricter(now: Route, frozen: Route) -> bool:
     """Whether ``now`` asks for more than ``frozen`` does, or for other people (rule 5)."""
-    if _people(now.requirement) != _people(frozen.requirement):
-        return True
-    asks, asked = laxity(now.tier, now.requirement), laxity(frozen.tier, frozen.requirement)
-    return asks < asked or (asks == asked and now.requirement != frozen.requirement)
+    return _TIERS.index(now.tier) < _TIERS.index(frozen.tier) or not includes(frozen.requirement, now.requirement)
 
 
 def asks_the_same(now: Route, frozen: Route) -> bool:
@@ -143,10 +164,6 @@ def _requirement(policy: Published) -> Requirement:
 def laxity(tier: Tier, requirement: Requirement) -> tuple[int, int, bool, int]:
     """Return what policies are ordered by: the strictest comes first (rule 3)."""
     return _TIERS.index(tier), -requirement.quorum, not requirement.fourEyes, -_ASSURANCES.index(requirement.assurance)
-
-
-def _people(requirement: Requirement) -> set[tuple[str, frozenset[str]]]:
-    return {(role.name, frozenset(role.groups)) for role in requirement.roles}
 
 
 def _any_matches(globs: Sequence[str], text: str) -> bool:

@@ -4,8 +4,8 @@
    of the very text that the resource has now. An unpublished or edited policy routes nothing.
 2. A resource that bears no publication was never in force: it is told, so that somebody can mend it, and routes nothing.
 3. A resource that was published, and whose publication does not hold now (edited past admission, its statement lost, its publisher no
-   longer trusted), may have been the strictest: what is in force cannot be told, and nothing is routed until a publisher applies or
-   deletes it.
+   longer trusted), may have been the strictest: for what it covers it cannot be told what is in force, and nothing of that is routed until
+   a publisher applies or deletes it. Other models go on.
 """
 
 from __future__ import annotations
@@ -16,9 +16,11 @@ from dataclasses import dataclass
 from signoff.archive.store import ArchiveError, Missing
 from signoff.decision.seals import CouldNotTell, read_published
 from signoff.errors import SignoffError
-from signoff.policy.routing import Published, read_policy
-from signoff.record.canonical import Json
-from signoff.record.request import Target
+from signoff.policy.routing import MAX_POLICY, Published, read_policy
+from signoff.record.bundle import read_bundle, read_statement
+from signoff.record.canonical import Json, b64decode, loads
+from signoff.record.request import Spec, Target
+from signoff.record.seal import POLICY_TYPE, PolicyStatement
 from signoff.record.values import RecordError, parse_digest
 from signoff.verify.reader import Reader
 
@@ -35,24 +37,54 @@ class InForce:
     ignored: tuple[str, ...]
 
 
-def in_force(resources: Iterable[Mapping[str, Json]], reader: Reader, target: Target) -> InForce:
-    """Return the published ones among PromotionPolicy resources; errors of the archive other than `Missing` are raised."""
+def in_force(resources: Iterable[Mapping[str, Json]], reader: Reader, spec: Spec) -> InForce:
+    """Return the published ones among PromotionPolicy resources, for a request with this spec; errors of the archive are raised.
+
+    `CouldNotTell` where a policy that was published and may cover the request does not hold now (rule 3).
+    """
     published: list[Published] = []
     ignored: list[str] = []
     for resource in resources:
         metadata = resource.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         try:
-            published.append(_published(resource, str(name), reader, target))
+            published.append(_published(resource, str(name), reader, spec.target))
         except Unpublished as error:
             ignored.append(f"policy {name}: {error}")
-        except Missing:
-            raise _unknown(name, "the statement that published it is not in the archive") from None
-        except ArchiveError:
-            raise
-        except SignoffError as error:
-            raise _unknown(name, str(error)) from None
+        except (ArchiveError, SignoffError) as error:
+            if isinstance(error, ArchiveError) and not isinstance(error, Missing):
+                raise
+            why = "the statement that published it is not in the archive" if isinstance(error, Missing) else str(error)
+            if _may_cover(resource, reader, spec):
+                raise _unknown(name, why) from None
+            ignored.append(f"policy {name}: {why}")
     return InForce(tuple(published), tuple(ignored))
+
+
+def _may_cover(resource: Mapping[str, Json], reader: Reader, spec: Spec) -> bool:
+    """Whether a policy that does not hold speaks of the request, by its text of now or by that which was published; unread, it may."""
+    texts: list[Json] = [resource.get("spec")]
+    try:
+        texts.append(_as_published(resource, reader))
+    except Missing:
+        pass  # then its text of now is all there is to go by
+    except SignoffError:
+        return True
+    for text in texts:
+        try:
+            policy = read_policy(text)
+        except SignoffError:
+            return True
+        if any(policy.covers(spec.model.name, namespace) for namespace in spec.target.namespaces):
+            return True
+    return False
+
+
+def _as_published(resource: Mapping[str, Json], reader: Reader) -> Json:
+    digest = parse_digest(_statement(resource), "publication.statement")
+    bundle = read_bundle(reader.policy(digest).bundle, "publication")
+    content = read_statement(PolicyStatement, bundle.payload, POLICY_TYPE, "publication").predicate.content
+    return loads(b64decode(content, "publication.content"), "publication.content", limit=MAX_POLICY)
 
 
 def _unknown(name: object, why: str) -> CouldNotTell:
@@ -61,12 +93,16 @@ def _unknown(name: object, why: str) -> CouldNotTell:
 
 
 def _published(resource: Mapping[str, Json], name: str, reader: Reader, target: Target) -> Published:
-    publication = resource.get("publication")
-    statement = publication.get("statement") if isinstance(publication, Mapping) else None
-    if not isinstance(statement, str):
-        raise Unpublished("is not published", where="publication", mend="a policy publisher must apply it")
-    digest = parse_digest(statement, "publication.statement")
+    digest = parse_digest(_statement(resource), "publication.statement")
     published = read_published(reader.policy(digest), reader.trust, target, digest)
     if published.name != name or published.spec != read_policy(resource.get("spec")):
         raise RecordError("was edited after it was published", where="spec")
     return published
+
+
+def _statement(resource: Mapping[str, Json]) -> str:
+    publication = resource.get("publication")
+    statement = publication.get("statement") if isinstance(publication, Mapping) else None
+    if not isinstance(statement, str):
+        raise Unpublished("is not published", where="publication", mend="a policy publisher must apply it")
+    return statement

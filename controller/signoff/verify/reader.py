@@ -27,6 +27,7 @@ from signoff.verify.case import Outcome
 from signoff.verify.verifier import Admission, Failed, Verified, admission, policies_named, verify
 
 MAX_POINTERS: Final = 200
+MAX_PINS: Final = 20
 MAX_HISTORY: Final = 10_000
 _KEPT_POLICIES: Final = 1_000
 
@@ -129,7 +130,9 @@ class Reader:
 
     def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
         """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""
-        for request in self._pointed(layout.repository_prefix(repository, environment), MAX_POINTERS):
+        for number, request in enumerate(self._pointed(layout.repository_prefix(repository, environment), MAX_POINTERS)):
+            if number == MAX_PINS:
+                return None  # a hint must not cost what a verdict may
             try:
                 verified = self.outcome(request)
             except (Missing, Failed):

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from signoff.decision.seals import Filed, NotBelieved, read_seal, read_submission, require_key, signed_by
 from signoff.policy.quorum import Vote, tally
-from signoff.policy.routing import laxity
+from signoff.policy.routing import includes, laxity
 from signoff.record.bundle import open_bundle, read_bundle
 from signoff.record.canonical import Json, b64decode, loads
 from signoff.record.freeze import claimed_comparison, read_freeze
@@ -155,6 +155,8 @@ def route(case: Case) -> None:
         rules = {rule.name: rule.tier for rule in policy.rules}
         if rules.get(considered.rule) != considered.tier:
             raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
+        if not includes(frozen.requirement, policy.tiers[considered.tier]):
+            raise NotBelieved(f"the policy {considered.name} asks for people whom the route does not", where="event.route")
         if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
             raise NotBelieved(f"the policy {frozen.policy} asks for something else in {frozen.tier}", where="event.route.requirement")
         asked.append((laxity(considered.tier, policy.tiers[considered.tier]), considered.name))

@@ -107,5 +107,6 @@ async def _judged(review: Review, judge: Callable[[Review], Awaitable[Reply]]) -
         LOG.exception("review %s of %s %s/%s failed", review.uid, review.kind, review.namespace, review.name)
         reply = denied(BadReview("signoff failed on this review; nothing was decided", mend="see the webhook's log"))
     if reply.denial is not None:
-        LOG.info("denied %s %s/%s: %s", review.kind, review.namespace, review.name, reply.denial)
+        told = f"denied {review.kind} {review.namespace}/{review.name}: {reply.denial}"
+        LOG.info("%s", "".join(character if character.isprintable() else "?" for character in told))
     return reply

@@ -24,6 +24,16 @@ VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 3
 _LABELS_FRESH: Final = 2.0
 _MAX_NAMESPACES: Final = 10_000
+_RUNS_PODS: Final = (
+    ("", "pods"),
+    ("", "replicationcontrollers"),
+    ("apps", "replicasets"),
+    ("apps", "deployments"),
+    ("apps", "statefulsets"),
+    ("apps", "daemonsets"),
+    ("batch", "jobs"),
+    ("batch", "cronjobs"),
+)
 
 
 class ClusterError(SignoffError):
@@ -124,9 +134,16 @@ class Cluster:
         ways: Sequence[tuple[str, dict[str, str]]] = (
             ("create its tokens", {"resource": "serviceaccounts", "subresource": "token", "name": name, "verb": "create"}),
             ("impersonate it", {"resource": "serviceaccounts", "name": name, "verb": "impersonate"}),
-            ("run Pods beside it", {"resource": "pods", "verb": "create"}),
+            ("enter Pods beside it", {"resource": "pods", "subresource": "exec", "verb": "create"}),
+            ("enter Pods beside it", {"resource": "pods", "subresource": "attach", "verb": "create"}),
+            ("enter Pods beside it", {"resource": "pods", "subresource": "ephemeralcontainers", "verb": "patch"}),
+            *(
+                ("run Pods beside it", {"group": group, "resource": resource, "verb": verb})
+                for group, resource in _RUNS_PODS
+                for verb in ("create", "patch", "update")
+            ),
         )
-        return next((words for words, asked in ways if self._may(user, group="", namespace=namespace, **asked)), None)
+        return next((words for words, asked in ways if self._may(user, **{"group": "", "namespace": namespace, **asked})), None)
 
     def _may(self, user: Mapping[str, Json], **attributes: str) -> bool:
         review = client.V1SubjectAccessReview(

@@ -89,7 +89,7 @@ def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
     elif _has_outcome(witness, checked.request):
         raise Refused("the request has its outcome already", where="spec.promotion", mend=f"see: signoff why {checked.freeze.id}")
     name = field(review.obj, "metadata", "name")
-    if name and witness.cluster.decision_exists(review.namespace, name):
+    if stored is None and name and witness.cluster.decision_exists(review.namespace, name):
         raise Refused("a decision of this name exists already; nothing was decided", where="metadata.name", mend="choose another name")
     if review.dry_run:
         return Reply(warnings=("dry run: the decision would be accepted; nothing was sealed",))
@@ -230,7 +230,7 @@ def _require_route(witness: Witness, freeze: Freeze) -> None:
     named = [read_published(witness.reader.policy(one.statement), trust, spec.target, one.statement) for one in freeze.route.considered]
     if route(spec, named) != freeze.route:
         raise Refused("the route, derived again from the archived policies, is not the frozen one", mend="call whoever runs signoff")
-    current = in_force(witness.cluster.policies(), witness.reader, spec.target)
+    current = in_force(witness.cluster.policies(), witness.reader, spec)
     if is_stricter(route(spec, current.published), freeze.route):
         raise Refused(
             "the policies in force now ask for more than when the desk was frozen",

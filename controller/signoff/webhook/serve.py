@@ -19,9 +19,10 @@ from typing import Final
 import uvicorn
 import uvloop
 from fastapi import FastAPI
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from signoff.archive.store import Store
-from signoff.config import Listener, WebhookConfig
+from signoff.config import Door, Listener, WebhookConfig
 from signoff.errors import SignoffError
 from signoff.gate.memory import Memory
 from signoff.start import open_archive, prove, signer
@@ -53,7 +54,7 @@ def run(config: WebhookConfig) -> None:
     cluster = Cluster(api_client(config.kubeconfig))
     servers = [_server(gate_app(_gate(config, reader, cluster)), config.gateListener, config, None)]
     if config.door is not None:
-        servers.append(_server(door_app(_witness(config, store, reader, cluster)), config.door, config, config.door.clientCa))
+        servers.append(_server(door_app(_witness(config, store, reader, cluster)), config.door, config, config.door))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(servers))
 
@@ -68,7 +69,8 @@ def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Clust
     return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now)
 
 
-def _server(app: FastAPI, listener: Listener, config: WebhookConfig, client_ca: str | None) -> _Server:
+def _server(app: FastAPI, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:
+    client_ca = door.clientCa if door is not None else None
     for path in (config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())):
         if not Path(path).is_file():
             raise SignoffError("no such file", where=path, mend="mount it, or correct the path")
@@ -76,7 +78,8 @@ def _server(app: FastAPI, listener: Listener, config: WebhookConfig, client_ca: 
         app,
         host=listener.host,
         port=listener.port,
-        http="httptools",
+        http=_protocol_for(door.clientNames) if door is not None else "httptools",
+        limit_concurrency=1000,
         lifespan="off",
         access_log=False,
         log_config=None,
@@ -94,6 +97,25 @@ def _server(app: FastAPI, listener: Listener, config: WebhookConfig, client_ca: 
         files = ", ".join((config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())))
         raise SignoffError(f"TLS cannot be set up: {error}", where=files, mend="mount a certificate with its own key, both PEM") from None
     return _Server(settings)
+
+
+def _protocol_for(names: Sequence[str]) -> type[HttpToolsProtocol]:
+    """Return the protocol of a listener that talks only to clients whose certificate bears one of these common names."""
+
+    class Named(HttpToolsProtocol):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if not common_names(transport.get_extra_info("peercert")) & set(names):
+                LOG.warning("a client of the configured CA that is not the API server was turned away at the door")
+                transport.abort()
+
+    return Named
+
+
+def common_names(certificate: object) -> set[str]:
+    """Return the common names of a peer's certificate, as Python's ssl module gives it (``getpeercert``)."""
+    subject = certificate.get("subject", ()) if isinstance(certificate, dict) else ()
+    return {value for parts in subject for key, value in parts if key == "commonName"}
 
 
 async def _serve(servers: Sequence[_Server]) -> None:
