@@ -9,6 +9,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from signoff.decision.principals import CREDENTIAL, Issuer, IssuerMap, Nobody, Resolved, resolve
 from signoff.record.canonical import dumps
@@ -84,3 +85,10 @@ def test_no_user_raises_anything_but_nobody(user: dict[str, Any]) -> None:
     assert found.principal.subject == found.principal.subject.strip() != ""
     assert not user["username"].startswith("system:") or found.kind == "service"
     assert all(isinstance(group, str) for group in found.groups)
+
+
+@pytest.mark.parametrize("prefix", ["system:serviceaccount:credit:", "system:", "system:node:"])
+def test_bypass_14_no_narrower_prefix_of_service_accounts_can_be_mapped(prefix: str) -> None:
+    """With one, who may act as the submitting service account could not be asked."""
+    with pytest.raises(ValidationError, match="as a whole"):
+        Issuer(issuer="x", usernamePrefix=prefix, credential="JTI", kind="service")

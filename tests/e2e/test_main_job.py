@@ -397,10 +397,14 @@ def test_bypass_14_who_can_act_as_the_pipeline_cannot_approve_what_it_submits(of
         plane.kubectl("apply", "-f", "-", kubeconfig=pipeline, input=yaml.safe_dump(manifest))
         office.until(lambda: office.condition("Frozen").get("status") == "True")
         assert "service account credit/default" in office.decide(ANA, check=False)
+        plane.kubectl("-n", "credit", "create", "role", "deployer", "--verb=create", "--resource=deployments.apps")
+        plane.kubectl("-n", "credit", "create", "rolebinding", "deployer", "--role=deployer", f"--user={DAVID}")
+        office.until(lambda: "may run Pods beside it" in office.decide(DAVID, flags=("--dry-run=server",), check=False))
         office.decide(CARLA)
         office.until(lambda: office.condition("Promoted").get("status") == "True")
     finally:
         plane.kubectl("-n", "credit", "delete", "rolebinding", "pipeline")
+        plane.kubectl("-n", "credit", "delete", "role,rolebinding", "deployer", "--ignore-not-found")
 
 
 def test_bypass_14_approvers_of_one_namespace_do_not_approve_for_another(office: Office, bank: Bank) -> None:
@@ -433,6 +437,27 @@ def test_a_name_that_is_taken_decides_nothing(office: Office) -> None:
     decision["metadata"]["name"] = taken["metadata"]["name"]
     assert "nothing was decided" in office.apply(DAVID, decision, check=False, verb="create")
     assert not office.archived(f"seals/{office.status()['freeze'].removeprefix('sha256:')}")
+
+
+def test_pressing_again_is_safe_under_a_quorum(office: Office, bank: Bank) -> None:
+    one = json.loads(bank.control_plane.kubectl("get", "promotionpolicy", "credit-models", "-o", "json").stdout)
+    policy = {**one, "metadata": {"name": "two-of-them"}}
+    policy["spec"]["models"] = [{"names": [office.model], "namespaces": ["credit"]}]
+    policy["spec"]["tiers"]["tier-2"]["quorum"] = 2
+    policy.pop("publication")
+    bank.kubectl(PAULA, "apply", "-f", "-", stdin=json.dumps(policy))
+    try:
+        office.frozen()
+        for _ in range(2):
+            done = bank.signoff("approve", office.name, "-n", "credit", "--yes", who=CARLA)
+            assert done.returncode == 0, done.stderr
+            assert "1 more of 2" in " ".join(done.stdout.split())
+        assert office.condition("Decided")["status"] == "False"
+        office.decide(DAVID)
+        office.until(lambda: office.condition("Promoted").get("status") == "True")
+        assert len(office.status()["seals"]) == 2
+    finally:
+        bank.kubectl(PAULA, "delete", "promotionpolicy", "two-of-them")
 
 
 def test_a_second_press_says_what_was_sealed(office: Office, bank: Bank) -> None:

@@ -55,6 +55,10 @@ def test_a_publication_is_archived_before_it_is_answered_and_counts(listening: L
     assert ask(listening, CHECK, final).response["allowed"]
     target = read_spec(promotion()["spec"])
     assert [one.statement for one in in_force([final], listening.world.reader, target).published] == [digest]
+    toys = stricter(final)
+    toys["spec"]["models"] = [{"names": ["toy-*"], "namespaces": ["toys"]}]
+    with pytest.raises(CouldNotTell):  # what was published spoke of credit models, whatever the text says now
+        in_force([toys], listening.world.reader, target)
     unpublished = in_force([policy()], listening.world.reader, target)
     assert (unpublished.published, len(unpublished.ignored)) == ((), 1)
     with pytest.raises(CouldNotTell, match="was edited after it was published"):
