@@ -80,6 +80,9 @@ binaries: sync
 
 .PHONY: chromium
 chromium:
+	@command -v jq >/dev/null || { if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends jq >/dev/null; \
+	  else echo "the tests of the documented commands need jq: install it" >&2; exit 1; fi; }
 	@if [ -x "$(CHROMIUM)" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ] && [ -z "$${SIGNOFF_CHROMIUM:-}" ] && command -v apt-get >/dev/null; then \
 	  echo "installing Chromium for the browser tests" >&2; \

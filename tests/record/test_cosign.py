@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from base64 import b64decode, b64encode
@@ -14,8 +15,10 @@ from vectors import GOLDEN, bundle, golden
 from world import World
 
 from controlplane.binaries import resolve
+from signoff.archive import layout
 from signoff.record.canonical import dumps
-from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE
+from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, as_json
+from signoff.record.values import sha256
 
 pytestmark = pytest.mark.cosign
 
@@ -92,3 +95,35 @@ def test_an_altered_byte_of_the_bundle_is_refused(verify: Verify, tmp_path: Path
     ran = verify()
     assert ran.returncode != 0
     assert "Verified OK" not in ran.stderr
+
+
+def documented() -> str:
+    text = (Path(__file__).parents[2] / "docs" / "record-format.md").read_text(encoding="utf-8")
+    return text.partition("```bash\n")[2].partition("```")[0]
+
+
+@pytest.mark.parametrize("altered", [False, True], ids=["as it is", "one byte of the desk altered"])
+def test_the_documented_commands_verify_an_event_without_us(cosign: Path, world: World, tmp_path: Path, *, altered: bool) -> None:
+    assert shutil.which("jq"), "jq is not installed: install it (Debian: apt-get install jq)"
+    frozen = world.freeze()
+    event = world.bundle(frozen.payload, [world.seal(frozen.payload, frozen.freeze)])
+    trust = dumps(as_json(world.trust))
+    world.store.create(layout.statement("trust", sha256(trust)), trust)
+    world.store.create(layout.event(frozen.freeze.id), event)
+    if altered:
+        desk = world.folder / layout.blob(frozen.freeze.renditions[0].digest)
+        desk.chmod(0o600)
+        desk.write_bytes(desk.read_bytes().replace(b"2.4.0", b"2.4.1", 1))
+    environment = {
+        "HOME": str(tmp_path),
+        "PATH": f"{cosign.parent}:{os.environ['PATH']}",
+        "SIGNOFF_ARCHIVE": f"file://{world.folder}",
+        "SIGNOFF_TRUST": sha256(trust),
+        "ID": frozen.freeze.id,
+        "IMAGE": frozen.freeze.request.spec.model.digest,
+    }
+    ran = subprocess.run(
+        ["bash", "-c", documented()], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert (ran.returncode == 0) is not altered, ran.stdout + ran.stderr
+    assert ran.stdout.endswith("verified\n") is not altered
