@@ -4,6 +4,10 @@
    roles are the chart's.
 2. The API server shows its client certificate to the seal's door, which serves nobody else.
 3. Processes are ended by their id, the webhook and the operator before the control plane.
+4. An archive in S3 is a real store. `signoff init` proves its bucket with the administrator's keys; webhook and operator hold the writer's,
+   people the reader's.
+5. Of several webhooks and operators the first bears the plain name, the others a number (`webhook-2`). In front of several webhooks
+   stands a balancer, as their Service would.
 """
 
 from __future__ import annotations
@@ -15,17 +19,21 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import yaml
 
+from controlplane.balancer import Balancer
 from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
-from controlplane.ports import free_ports
+from controlplane.ports import LOOPBACK, free_ports
 from controlplane.processes import Component
+from controlplane.roles import bindings
+from controlplane.seaweed import ObjectStore
 
 ROOT: Final = Path(__file__).parent.parent
 CLUSTER: Final = "demo"
@@ -43,20 +51,48 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     PETRA: ("platform",),
 }
 
+BUCKET: Final = "evidence"
+
+Way = Callable[[str, Literal["archive", "cluster"], str], str]
+"""Given a process's name, what it wants to reach, and where that is: where the process is told that it is."""
+
 
 class Bank:
-    """signoff installed on a running control plane. Use it as a context manager."""
+    """signoff installed on a running control plane. Use it as a context manager.
 
-    def __init__(self, control_plane: ControlPlane, work: Path, *, operator: Mapping[str, Any] | None = None) -> None:
+    `operator` are changes to the operators' configuration; `way` may lead the processes past a proxy (to the API server by TLS, with a
+    certificate of `ControlPlane.serving_certificate`; to the object store without).
+    """
+
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        work: Path,
+        *,
+        operator: Mapping[str, Any] | None = None,
+        archive: Literal["file", "s3"] = "file",
+        webhooks: int = 1,
+        operators: int = 1,
+        way: Way = lambda _name, _what, url: url,
+    ) -> None:
         self.control_plane = control_plane
         self.work = work
         self.archive_folder = work / "archive"
-        self.archive = f"file://{self.archive_folder}"
+        self.object_store = ObjectStore(work / "store") if archive == "s3" else None
+        self.archive = self.object_store.address(BUCKET, "signoff") if self.object_store else f"file://{self.archive_folder}"
         self.keys = work / "keys"
         self.trust = ""
+        self.webhooks = _names("webhook", webhooks)
+        self.operators = _names("operator", operators)
         self._operator_changes = dict(operator or {})
-        self._ports = free_ports(3)
+        self._way = way
+        self._ports = dict(zip(self.webhooks, _pairs(free_ports(2 * webhooks)), strict=True))
+        self._health = dict(zip(self.operators, free_ports(operators), strict=True))
+        self._front = _pairs(free_ports(2))[0] if webhooks > 1 else self._ports["webhook"]
+        sides = (0, 1) if webhooks > 1 else ()
+        self.balancers = [Balancer(self._front[side], {name: pair[side] for name, pair in self._ports.items()}) for side in sides]
         self._components: dict[str, Component] = {}
+        self._exit = ExitStack()
 
     def __enter__(self) -> Self:
         try:
@@ -72,12 +108,12 @@ class Bank:
     @property
     def gate_url(self) -> str:
         """Where the gate listens."""
-        return f"https://127.0.0.1:{self._ports[0]}"
+        return f"https://{LOOPBACK}:{self._front[0]}"
 
     @property
     def door_url(self) -> str:
         """Where the seal's door listens."""
-        return f"https://127.0.0.1:{self._ports[1]}"
+        return f"https://{LOOPBACK}:{self._front[1]}"
 
     def kubectl(self, who: str, *args: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run kubectl as a person; `ControlPlaneError` where ``check`` and it fails."""
@@ -92,30 +128,48 @@ class Bank:
     ) -> subprocess.CompletedProcess[str]:
         """Run the ``signoff`` command, as a person where one is named; never raises for its exit code."""
         environment = os.environ | self.settings() | ({"KUBECONFIG": str(self.kubeconfig(who))} if who else {})
+        return self._run(environment, *args, stdin=stdin, timeout=timeout)
+
+    def _run(
+        self, environment: Mapping[str, str], *args: str, stdin: str | None = None, timeout: float = 90
+    ) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "signoff", *args]
         return subprocess.run(command, env=environment, input=stdin, capture_output=True, text=True, timeout=timeout, check=False)
 
     def settings(self) -> dict[str, str]:
         """Return the environment in which ``signoff`` finds archive, trust file and cluster."""
-        return {"SIGNOFF_ARCHIVE": self.archive, "SIGNOFF_TRUST": self.trust, "SIGNOFF_CLUSTER": CLUSTER}
+        where = {"SIGNOFF_ARCHIVE": self.archive, "SIGNOFF_TRUST": self.trust, "SIGNOFF_CLUSTER": CLUSTER}
+        return where | self.rights("reader")
+
+    def rights(self, who: Literal["admin", "writer", "reader"]) -> dict[str, str]:
+        """Return the environment in which a process holds these rights in the object store; empty where the archive is a folder."""
+        if self.object_store is None:
+            return {}
+        nowhere = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_SHARED_CREDENTIALS_FILE": os.devnull, "AWS_CONFIG_FILE": os.devnull}
+        return nowhere | self.object_store.keys[who].environment
 
     def start(self, name: str) -> None:
-        """Start ``webhook`` or ``operator``, and wait until it is ready."""
+        """Start a webhook or an operator, and wait until it is ready."""
         self._components[name].start()
         self._wait_ready(name)
 
     def end(self, name: str) -> None:
-        """End ``webhook`` or ``operator`` as Kubernetes does: SIGTERM first."""
+        """End a webhook or an operator as Kubernetes does: SIGTERM first."""
         self._components[name].stop()
 
+    def kill(self, name: str) -> None:
+        """End a webhook or an operator at once, as a crash would."""
+        self._components[name].kill()
+
     def pid(self, name: str) -> int:
-        """Return the process id of ``webhook`` or ``operator``."""
+        """Return the process id of a webhook or an operator."""
         return self._components[name].pid
 
     def stop(self) -> None:
-        """End both processes."""
+        """End the processes, and what stands behind and before them."""
         for component in self._components.values():
             component.stop()
+        self._exit.close()
 
     def helm_values(self) -> dict[str, Any]:
         """Return the values that the chart is installed with."""
@@ -133,59 +187,84 @@ class Bank:
             plane.kubectl("create", "namespace", namespace)
         values = self._file("values.yaml", self.helm_values())
         plane.helm("install", "signoff", str(ROOT / "charts" / "signoff"), "-n", NAMESPACE, "--create-namespace", "--values", str(values))
-        plane.kubectl("apply", "-f", "-", input=_bindings())
+        plane.kubectl("apply", "-f", "-", input=bindings())
         self._init_archive()
-        self._prepare("webhook", self._webhook_config())
-        self._prepare("operator", self._operator_config())
-        for name in ("webhook", "operator"):
+        for name in self.webhooks:
+            self._prepare("webhook", name, self._webhook_config(name))
+        for name in self.operators:
+            self._prepare("operator", name, self._operator_config(name))
+        for balancer in self.balancers:
+            self._exit.enter_context(balancer)
+        for name in (*self.webhooks, *self.operators):
             self.start(name)
         self.kubectl(PETRA, "label", "namespace", "credit", "signoff.dev/gate=enforce", "signoff.dev/environment=production")
 
     def _init_archive(self) -> None:
-        publisher = ("--publisher", PEOPLE_ISSUER, PAULA)
-        made = self.signoff(
-            "init", self.archive, "--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", *publisher, "-o", "json"
-        )
+        if self.object_store is not None:
+            (self.work / "store").mkdir(exist_ok=True)
+            self._exit.enter_context(self.object_store)
+            self.object_store.make_bucket(BUCKET)
+        said = ("--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", "--publisher", PEOPLE_ISSUER, PAULA)
+        made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
         if made.returncode:
             raise ControlPlaneError(f"signoff init failed: {made.stderr.strip()}")
         self.trust = str(yaml.safe_load(made.stdout)["trust"])
 
-    def _common(self, account: str) -> dict[str, Any]:
-        kubeconfig = self.control_plane.kubeconfig_for_service_account(NAMESPACE, f"signoff-{account}")
-        return {"cluster": CLUSTER, "archive": self.archive, "trust": self.trust, "kubeconfig": str(kubeconfig)}
-
-    def _webhook_config(self) -> dict[str, Any]:
-        certificate, key = self.control_plane.serving_certificate(["127.0.0.1", "localhost"])
+    def _common(self, account: str, name: str) -> dict[str, Any]:
+        server = self._way(name, "cluster", self.control_plane.server)
+        archive = self.archive
+        if self.object_store is not None:
+            archive = archive.replace(self.object_store.endpoint, self._way(name, "archive", self.object_store.endpoint))
         return {
-            **self._common("webhook"),
+            "cluster": CLUSTER,
+            "archive": archive,
+            "trust": self.trust,
+            "kubeconfig": str(self.account_kubeconfig(account, name, server)),
+        }
+
+    def account_kubeconfig(self, account: str, name: str, server: str) -> Path:
+        """Return a kubeconfig of a process's ServiceAccount, in a file named after `name`, for the API server or a proxy at `server`."""
+        straight = self.control_plane.kubeconfig_for_service_account(NAMESPACE, f"signoff-{account}")
+        if server == self.control_plane.server:
+            return straight
+        content = yaml.safe_load(straight.read_text())
+        ca = base64.b64encode(self.control_plane.serving_ca_path.read_bytes()).decode()
+        content["clusters"][0]["cluster"] = {"server": server, "certificate-authority-data": ca}
+        return self._file(f"{name}.kubeconfig", content)
+
+    def _webhook_config(self, name: str) -> dict[str, Any]:
+        certificate, key = self.control_plane.serving_certificate([LOOPBACK, "localhost"])
+        return {
+            **self._common("webhook", name),
+            "replicas": len(self.webhooks),
             "sealKey": str(self.keys / "seal.key"),
             "issuers": [
                 {"issuer": PEOPLE_ISSUER, "credential": "X509SHA256", "kind": "person"},
                 {"issuer": SERVICE_ISSUER, "usernamePrefix": "system:serviceaccount:", "credential": "JTI", "kind": "service"},
             ],
             "tls": {"certificate": str(certificate), "key": str(key)},
-            "gateListener": {"host": "127.0.0.1", "port": self._ports[0]},
+            "gateListener": {"host": LOOPBACK, "port": self._ports[name][0]},
             "door": {
-                "host": "127.0.0.1",
-                "port": self._ports[1],
+                "host": LOOPBACK,
+                "port": self._ports[name][1],
                 "clientCa": str(self.control_plane.webhook_client_ca),
                 "clientNames": ["kube-apiserver"],
             },
         }
 
-    def _operator_config(self) -> dict[str, Any]:
+    def _operator_config(self, name: str) -> dict[str, Any]:
         return {
-            **self._common("operator"),
+            **self._common("operator", name),
             "eventKey": str(self.keys / "event.key"),
-            "liveness": {"host": "127.0.0.1", "port": self._ports[2]},
+            "liveness": {"host": LOOPBACK, "port": self._health[name]},
             "resyncSeconds": 5,
             **self._operator_changes,
         }
 
-    def _prepare(self, name: str, config: Mapping[str, Any]) -> None:
+    def _prepare(self, what: str, name: str, config: Mapping[str, Any]) -> None:
         path = self._file(f"{name}.yaml", config)
-        command = [sys.executable, "-m", "signoff", "run", name, "--config", str(path)]
-        self._components[name] = Component(name, command, self.work / f"{name}.log")
+        command = [sys.executable, "-m", "signoff", "run", what, "--config", str(path)]
+        self._components[name] = Component(name, command, self.work / f"{name}.log", self.rights("writer"))
 
     def _file(self, name: str, content: object) -> Path:
         path = self.work / name
@@ -202,48 +281,21 @@ class Bank:
 
     def _ready(self, name: str) -> bool:
         try:
-            if name == "operator":
-                connection: http.client.HTTPConnection = http.client.HTTPConnection("127.0.0.1", self._ports[2], timeout=2)
+            if name in self._health:
+                connection: http.client.HTTPConnection = http.client.HTTPConnection(LOOPBACK, self._health[name], timeout=2)
                 connection.request("GET", "/healthz")
             else:
                 context = ssl.create_default_context(cafile=str(self.control_plane.serving_ca_path))
-                connection = http.client.HTTPSConnection("127.0.0.1", self._ports[0], timeout=2, context=context)
+                connection = http.client.HTTPSConnection(LOOPBACK, self._ports[name][0], timeout=2, context=context)
                 connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
         except OSError:
             return False
 
 
-def _bindings() -> str:
-    """Return who holds which role: the chart brings the roles and binds none of them to people."""
-    submit = _bind("RoleBinding", "submitters", "signoff-submitter", "credit-team", "credit")
-    decide = _bind("RoleBinding", "approvers", "signoff-approver", "model-approvers", "credit")
-    tier = _bind("RoleBinding", "approve-tier-2", "signoff-approve-tier-2", "model-approvers", "credit")
-    publish = _bind("ClusterRoleBinding", "policy-publishers", "signoff-policy-publisher", "policy-publishers")
-    work = [_bind("RoleBinding", "credit-team-edit", "edit", "credit-team", namespace) for namespace in ("credit", "batch")]
-    engineer = _bind("RoleBinding", "credit-team-engineer", "bank-engineer", "credit-team", "credit")
-    platform = _bind("ClusterRoleBinding", "platform-namespaces", "bank-platform", "platform")
-    roles = [
-        _role("bank-platform", {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "create", "update", "patch"]}),
-        # What the built-in role edit leaves out, so that the gate is asked about these too.
-        _role(
-            "bank-engineer",
-            {"apiGroups": [""], "resources": ["podtemplates"], "verbs": ["get", "create", "update", "patch", "delete"]},
-            {"apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["get", "update", "patch"]},
-        ),
-    ]
-    return yaml.safe_dump_all([submit, decide, tier, publish, *work, *roles, engineer, platform])
+def _names(what: str, count: int) -> tuple[str, ...]:
+    return (what, *(f"{what}-{number}" for number in range(2, count + 1)))
 
 
-def _role(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:
-    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
-
-
-def _bind(kind: str, name: str, role: str, group: str, namespace: str | None = None) -> dict[str, Any]:
-    return {
-        "apiVersion": "rbac.authorization.k8s.io/v1",
-        "kind": kind,
-        "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
-        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
-    }
+def _pairs(ports: Sequence[int]) -> list[tuple[int, int]]:
+    return list(zip(ports[::2], ports[1::2], strict=True))

@@ -21,6 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from boto3.session import Session
+from botocore.config import Config
+
 from controlplane.errors import BinaryUnavailableError, ComponentError
 from controlplane.ports import LOOPBACK, free_ports
 from controlplane.processes import Component
@@ -84,6 +87,16 @@ class ObjectStore:
     def address(self, bucket: str, prefix: str = "") -> str:
         """What signoff is told: the archive in this bucket, below this prefix."""
         return f"s3://{bucket}/{prefix}?endpoint={self.endpoint}&region={REGION}"
+
+    def make_bucket(self, name: str, days: int = 1) -> None:
+        """Make a bucket as an administrator should: with Object Lock, and a default retention of `days` in COMPLIANCE mode."""
+        config = Config(s3={"addressing_style": "path"})
+        admin = Session(*self.keys["admin"].environment.values()).client(
+            "s3", endpoint_url=self.endpoint, region_name=REGION, config=config
+        )
+        admin.create_bucket(Bucket=name, ObjectLockEnabledForBucket=True)
+        rule = {"DefaultRetention": {"Mode": "COMPLIANCE", "Days": days}}
+        admin.put_object_lock_configuration(Bucket=name, ObjectLockConfiguration={"ObjectLockEnabled": "Enabled", "Rule": rule})
 
     def start(self) -> None:
         """Start it, unless it runs, and return when it takes requests. Raises ComponentError if it does not come up."""

@@ -1,0 +1,92 @@
+"""`Balancer`: what a Service is to the replicas behind it: new connections go to those in turn that are taken in.
+
+Rules:
+
+1. It passes bytes on, and sees no request: TLS and client certificates are the replicas' own affair.
+2. A replica that takes no connection is passed over, as a node does with an endpoint that refuses.
+3. A replica that is taken out gets no new connections; those it has go on until one of the two ends them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self
+
+from controlplane.ports import LOOPBACK
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+PIECE = 64 * 1024
+
+
+class Balancer:
+    """Listens on a loopback port for as long as a `with` block lasts, in front of `replicas` (port by name); see the module's rules."""
+
+    def __init__(self, port: int, replicas: Mapping[str, int]) -> None:
+        self.port = port
+        self._replicas = dict(replicas)
+        self._in = list(self._replicas)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._passing: set[asyncio.Task[None]] = set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        self._server = asyncio.run_coroutine_threadsafe(asyncio.start_server(self._accept, LOOPBACK, self.port), self._loop).result(5)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result(5)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+        self._loop.close()
+
+    def take_out(self, name: str) -> None:
+        """Send this replica no new connections."""
+        self._in = [one for one in self._in if one != name]
+
+    def take_in(self, name: str) -> None:
+        """Send this replica connections again."""
+        if name not in self._in:
+            self._in = [*self._in, name]
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._passing.add(task)
+            task.add_done_callback(self._passing.discard)
+        found = await self._connected()
+        if found is None:
+            writer.transport.abort()
+            return
+        there, back = found
+        with suppress(asyncio.CancelledError):
+            await asyncio.gather(_pass(reader, back), _pass(there, writer))
+
+    async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+        for name in tuple(self._in):
+            self._in = [*self._in[1:], self._in[0]] if self._in else []
+            with suppress(OSError):
+                return await asyncio.open_connection(LOOPBACK, self._replicas[name])
+        return None
+
+    async def _close(self) -> None:
+        self._server.close()
+        for task in tuple(self._passing):
+            task.cancel()
+        await asyncio.gather(*self._passing, return_exceptions=True)
+
+
+async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    try:
+        while piece := await reader.read(PIECE):
+            writer.write(piece)
+            await writer.drain()
+    except OSError:
+        writer.transport.abort()
+    finally:
+        writer.close()

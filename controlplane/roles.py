@@ -1,0 +1,43 @@
+"""Who holds which role at the bank: the chart brings the roles and binds none of them to people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import yaml
+
+
+def bindings() -> str:
+    """Return the roles and bindings, as YAML."""
+    submit = _bind("RoleBinding", "submitters", "signoff-submitter", "credit-team", "credit")
+    decide = _bind("RoleBinding", "approvers", "signoff-approver", "model-approvers", "credit")
+    tier = _bind("RoleBinding", "approve-tier-2", "signoff-approve-tier-2", "model-approvers", "credit")
+    publish = _bind("ClusterRoleBinding", "policy-publishers", "signoff-policy-publisher", "policy-publishers")
+    work = [_bind("RoleBinding", "credit-team-edit", "edit", "credit-team", namespace) for namespace in ("credit", "batch")]
+    engineer = _bind("RoleBinding", "credit-team-engineer", "bank-engineer", "credit-team", "credit")
+    platform = _bind("ClusterRoleBinding", "platform-namespaces", "bank-platform", "platform")
+    roles = [
+        _role("bank-platform", {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "create", "update", "patch"]}),
+        # What the built-in role edit leaves out, so that the gate is asked about these too.
+        _role(
+            "bank-engineer",
+            {"apiGroups": [""], "resources": ["podtemplates"], "verbs": ["get", "create", "update", "patch", "delete"]},
+            {"apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["get", "update", "patch"]},
+        ),
+    ]
+    return yaml.safe_dump_all([submit, decide, tier, publish, *work, *roles, engineer, platform])
+
+
+def _role(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:
+    return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
+
+
+def _bind(kind: str, name: str, role: str, group: str, namespace: str | None = None) -> dict[str, Any]:
+    return {
+        "apiVersion": "rbac.authorization.k8s.io/v1",
+        "kind": kind,
+        "metadata": {"name": name, **({"namespace": namespace} if namespace else {})},
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
+        "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "Group", "name": group}],
+    }
