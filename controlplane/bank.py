@@ -61,7 +61,8 @@ class Bank:
     """signoff installed on a running control plane. Use it as a context manager.
 
     `operator` are changes to the operators' configuration; `way` may lead the processes past a proxy (to the API server by TLS, with a
-    certificate of `ControlPlane.serving_certificate`; to the object store without).
+    certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration files are
+    written (`<name>.yaml`), and the processes are left to the caller.
     """
 
     def __init__(
@@ -73,6 +74,7 @@ class Bank:
         archive: Literal["file", "s3"] = "file",
         webhooks: int = 1,
         operators: int = 1,
+        start: bool = True,
         way: Way = lambda _name, _what, url: url,
     ) -> None:
         self.control_plane = control_plane
@@ -86,6 +88,7 @@ class Bank:
         self.operators = _names("operator", operators)
         self._operator_changes = dict(operator or {})
         self._way = way
+        self._start = start
         self._ports = dict(zip(self.webhooks, _pairs(free_ports(2 * webhooks)), strict=True))
         self._health = dict(zip(self.operators, free_ports(operators), strict=True))
         self._front = _pairs(free_ports(2))[0] if webhooks > 1 else self._ports["webhook"]
@@ -195,7 +198,7 @@ class Bank:
             self._prepare("operator", name, self._operator_config(name))
         for balancer in self.balancers:
             self._exit.enter_context(balancer)
-        for name in (*self.webhooks, *self.operators):
+        for name in (*self.webhooks, *self.operators) if self._start else ():
             self.start(name)
         self.kubectl(PETRA, "label", "namespace", "credit", "signoff.dev/gate=enforce", "signoff.dev/environment=production")
 
@@ -273,13 +276,14 @@ class Bank:
 
     def _wait_ready(self, name: str) -> None:
         deadline = time.monotonic() + 30
-        while not self._ready(name):
+        while not self.ready(name):
             if time.monotonic() > deadline or not self._components[name].running:
                 log = (self.work / f"{name}.log").read_text()[-3000:]
                 raise ControlPlaneError(f"the {name} did not come up; its log ends with:\n{log}")
             time.sleep(0.1)
 
-    def _ready(self, name: str) -> bool:
+    def ready(self, name: str) -> bool:
+        """Whether a webhook or an operator says that it is."""
         try:
             if name in self._health:
                 connection: http.client.HTTPConnection = http.client.HTTPConnection(LOOPBACK, self._health[name], timeout=2)
