@@ -15,7 +15,7 @@ from pathlib import Path
 
 import boto3.session
 import httpx  # noqa: F401  (what the rooms import when they are first used)
-import kubernetes.client.rest  # noqa: F401
+import kubernetes.client
 
 import signoff.archive.s3
 import signoff.archive.s3_proof
@@ -53,6 +53,9 @@ def _become(what: str, config: str, log: str) -> None:
 def main() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps
     boto3.session.Session().client("s3", region_name="us-east-1")
+    # The client's parts are imported when they are first named.
+    for part in ("CustomObjectsApi", "CoreV1Api", "EventsV1Api", "AuthorizationV1Api", "V1SubjectAccessReview"):
+        getattr(kubernetes.client, part)
     started = []
     for line in sys.stdin:
         pid = os.fork()
