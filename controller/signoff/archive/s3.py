@@ -3,7 +3,8 @@
 1. The bucket keeps versions and locks each one in COMPLIANCE mode, by its default: nobody deletes it or shortens its
    time, the administrator included. A writer sets no retention of its own.
 2. A write is conditional (`If-None-Match: *`), and believed only once the listing shows it as the oldest version of its
-   key: the condition looks at the current version alone, which a delete marker can hide.
+   key: the condition looks at the current version alone, which a delete marker can hide. That a key is taken is
+   believed once the listing shows what is there.
 3. The oldest version is the record. Delete markers and later versions are findings, never answers.
 4. Time of storage is the store's, to the whole second.
 5. A bucket, or a prefix in one, without its marker `archive.json` is no archive: `Unavailable` when it is opened.
@@ -56,6 +57,9 @@ class S3Store:
         try:
             version = self._requests.put(self._prefix + key, data)
         except Taken:
+            if self._record(key) is None:
+                what = "the store says that the key is taken, and lists nothing there"
+                raise Unavailable(what, key, "try again; if it stays, look at the store") from None
             raise Exists("the key is taken", key, "read it, and compare") from None
         record = self._record(key)
         if record is None:

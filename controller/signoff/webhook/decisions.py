@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from signoff.archive import layout
-from signoff.archive.store import ArchiveError, Exists, Missing
+from signoff.archive.store import ArchiveError, Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
@@ -44,6 +44,7 @@ from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, unchanged
 
+_SAFE = "it is safe to press again"
 _NEW = "a decision is created once and not changed; make a new request where another decision is wanted"
 
 
@@ -74,7 +75,7 @@ def seal(witness: Witness, review: Review) -> Reply:
     try:
         return _seal_or_refuse(witness, review)
     except ArchiveError as error:
-        raise Refused(f"nothing was decided, for the archive does not answer ({error})", mend="it is safe to press again") from error
+        raise Refused(f"nothing was decided, for the archive does not answer ({error})", mend=_SAFE) from error
 
 
 def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
@@ -313,4 +314,7 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
             raise
         _require_same(stored, spec)
         return stored
+    except Unavailable as error:
+        # Its answer may be all that was lost: what lies in the archive then was decided.
+        raise Refused(f"it is not known whether this was decided, for the archive does not answer ({error})", mend=_SAFE) from error
     return SealedDecision(seal, bundle)
