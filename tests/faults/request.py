@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from base64 import b64decode
 from collections.abc import Callable
@@ -56,6 +57,14 @@ class Request:
     def submit(self) -> None:
         """Apply the manifest, and again where the request failed for a process that died."""
         self._create(BEN, "modelpromotions", self.manifest)
+
+    def refused_press(self, who: str = CARLA) -> str | None:
+        """Decide once, and return in whose words it was refused; None where it was not."""
+        try:
+            self.press(who, revive=False)
+        except AssertionError as error:
+            return str(error)
+        return None
 
     def press(self, who: str = CARLA, verdict: str = "Approve", *, revive: bool = True) -> Object:
         """Decide, and press again where that failed; return the decision as the cluster has it."""
@@ -126,10 +135,9 @@ class Request:
             time.sleep(0.02)
             self.stand.revive()
 
-    def wait_gone(self, process: str) -> None:
-        """Wait until a process that was killed is no more."""
-        while self.stand.runs(process):
-            time.sleep(0.005)
+    def says(self, words: str, within: float = WAIT) -> None:
+        """Wait until the status says this (a regular expression)."""
+        self.wait(lambda: re.search(words, self.status().get("message", "")), words, within)
 
     def undecided(self) -> None:
         """Nothing is promoted before somebody decided."""

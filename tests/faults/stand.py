@@ -119,6 +119,7 @@ class Stand:
         self.plane, self.work, self._options = plane, work, options
         self.seats: dict[str, Seat] = {}
         self.pids: dict[str, int] = {}
+        self._killed: set[str] = set()
         self.made = 0
         self._exit = ExitStack()
 
@@ -146,6 +147,8 @@ class Stand:
             time.sleep(0.03)
 
     def kill(self, name: str, number: int = signal.SIGKILL) -> None:
+        if number == signal.SIGKILL:
+            self._killed.add(name)
         os.kill(self.pids[name], number)
 
     def runs(self, name: str) -> bool:
@@ -155,9 +158,19 @@ class Stand:
             return False
         return True
 
+    def await_end(self, name: str, within: float = 30) -> None:
+        """Wait until a process is no more."""
+        deadline = time.monotonic() + within
+        while self.runs(name):
+            assert time.monotonic() < deadline, f"{name} did not end within {within} s"
+            time.sleep(0.005)
+
     def revive(self) -> None:
-        """Start again what was killed."""
+        """Start again what was killed. A kill is not done at once: the process is awaited."""
         for name in self.pids:
+            if name in self._killed:
+                self.await_end(name)
+            self._killed.discard(name)
             if not self.runs(name):
                 self.start(name)
 
