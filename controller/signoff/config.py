@@ -68,7 +68,10 @@ class GateSettings(Closed):
 
 
 class WebhookConfig(Common):
-    """The webhook: the gate, and the seal's door. Without ``door`` this process only gates, and has no key to sign with."""
+    """The webhook: the gate, and the seal's door. Without ``door`` this process only gates, and has no key to sign with.
+
+    ``pendingPerNamespace`` bounds the requests without an outcome that one namespace may hold.
+    """
 
     tls: Tls
     gateListener: Listener
@@ -77,6 +80,7 @@ class WebhookConfig(Common):
     issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)] | None = None
     gate: GateSettings = GateSettings()
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
+    pendingPerNamespace: Annotated[int, Field(ge=1, le=10_000)] = 100
 
     @model_validator(mode="after")
     def _door_is_whole(self) -> Self:

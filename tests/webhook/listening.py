@@ -1,7 +1,7 @@
 """The webhook's two listeners as `signoff.webhook.serve` builds them, on loopback with TLS, in a thread, and a client that asks them.
 
-There is no API server behind them: the labels of two namespaces are known beforehand, and every question to the API server fails as it
-does when nothing answers.
+There is no API server behind them: the labels of two namespaces are known beforehand, what counts pending requests is told how many there
+are, and every other question to the API server fails.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from signoff.webhook.apps import door_app, gate_app
 from signoff.webhook.cluster import Cluster, _Labels
 from signoff.webhook.gate import Gate
 from signoff.webhook.serve import _server, _witness
+from tests.webhook.counting import Counting
 
 NOW = datetime(2026, 3, 4, 9, 0, tzinfo=UTC)
 LABELS = {
@@ -45,8 +46,8 @@ ISSUERS = [
 ]
 
 
-def unreachable_cluster() -> Cluster:
-    settings = client.Configuration(host="http://127.0.0.1:1")
+def cluster_of(counting: Counting) -> Cluster:
+    settings = client.Configuration(host=counting.url)
     settings.retries = False
     cluster = Cluster(client.ApiClient(settings))
     cluster._labels = {name: _Labels(labels, math.inf) for name, labels in LABELS.items()}
@@ -72,7 +73,8 @@ class Listening:
         self.shown = self.api_server.client("kube-apiserver")
         self.gate_port, self.door_port = free_ports(2)
         self.config = self._config(folder)
-        cluster = unreachable_cluster()
+        self.counting = Counting()
+        cluster = cluster_of(self.counting)
         memory = Memory(self.world.reader.find, time.monotonic)
         exemptions = self.config.gate.exemptions
         self.gate = Gate("demo", cluster, self.world.reader, memory, exemptions, lambda: NOW)
@@ -105,6 +107,7 @@ class Listening:
         return parse(WebhookConfig, dumps(value), "config")
 
     def __enter__(self) -> Self:
+        self.counting.__enter__()
         for thread in self._threads:
             thread.start()
         deadline = time.monotonic() + 20
@@ -118,6 +121,7 @@ class Listening:
             server.should_exit = True
         for thread in self._threads:
             thread.join(30)
+        self.counting.__exit__()
 
     def client(self, path: str) -> Client:
         """A connection to the listener that serves a path; to the door with the API server's certificate."""

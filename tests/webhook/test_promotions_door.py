@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections.abc import Iterator
 from copy import deepcopy
 from typing import Any
 
@@ -189,3 +190,52 @@ def test_everything_else_may_change_and_what_admission_wrote_stays(listening: Li
 def test_numbers_that_two_parsers_read_in_two_ways_are_refused(listening: Listening) -> None:
     for value in (1.0, 2**53, None, float(2)):
         assert ask(listening, SEAL, altered(promotion(), "spec", "attempt", to=value)).message
+
+
+@pytest.fixture
+def crowded(listening: Listening) -> Iterator[Listening]:
+    """As many requests wait as may."""
+    listening.counting.pending = listening.config.pendingPerNamespace
+    yield listening
+    listening.counting.pending = 0
+
+
+def another(name: str = "credit-scoring-2.5.0") -> dict[str, Any]:
+    """A request without an outcome."""
+    return promotion(name=name)
+
+
+@pytest.mark.parametrize("dry", [False, True])
+def test_bypass_12_a_request_more_than_may_wait_is_refused_with_what_to_do(crowded: Listening, *, dry: bool) -> None:
+    message = ask(crowded, SEAL, another(), dryRun=dry).message
+    assert "100 requests in namespace credit wait for a decision already" in message
+    assert "decide some or delete" in message
+    crowded.counting.pending = 99
+    assert ask(crowded, SEAL, another(), dryRun=dry).response["allowed"]
+
+
+def test_what_waits_is_counted_by_rows_alone_and_no_further_than_needed(listening: Listening) -> None:
+    listening.counting.asked.clear()
+    assert ask(listening, SEAL, another(), namespace="credit").response["allowed"]
+    [(path, query)] = listening.counting.asked
+    assert path == "/apis/signoff.dev/v1alpha1/namespaces/credit/modelpromotions"
+    assert query == {"fieldSelector": ["status.event=,submission.time!="], "limit": ["100"], "includeObject": ["None"]}
+
+
+def test_bypass_10_where_it_cannot_be_told_how_many_wait_nothing_is_submitted(crowded: Listening) -> None:
+    crowded.counting.pending = None
+    message = ask(crowded, SEAL, another()).message
+    assert "how many requests wait here could not be told" in message
+    assert "try again" in message
+
+
+def test_a_request_whose_outcome_is_archived_takes_no_room(crowded: Listening) -> None:
+    assert submission(ask(crowded, SEAL, promotion()))
+
+
+def test_what_changes_nothing_and_what_is_for_elsewhere_is_not_counted(crowded: Listening) -> None:
+    final = promotion() | {"submission": submission(ask(crowded, SEAL, promotion()))}
+    crowded.counting.asked.clear()
+    assert ask(crowded, SEAL, final, operation="UPDATE", old=final).response["allowed"]
+    assert ask(crowded, SEAL, altered(another(), "spec", "target", "clusters", to=["elsewhere"])).response["allowed"]
+    assert crowded.counting.asked == []

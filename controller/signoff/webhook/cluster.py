@@ -1,4 +1,5 @@
-"""What the webhook asks of the API server: a namespace's labels, a promotion, the policies, and whether somebody may approve.
+"""What the webhook asks of the API server: a namespace's labels, a promotion, how many are pending, the policies, and whether somebody may
+approve.
 
 The labels of a namespace are remembered for two seconds; everything else is asked anew each time.
 """
@@ -24,6 +25,10 @@ VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 3
 _LABELS_FRESH: Final = 2.0
 _MAX_NAMESPACES: Final = 10_000
+# Rows without their objects: counting must not cost what the promotions weigh.
+_ROWS: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
+# Both are selectable fields of the definition; a field that is absent is selected as "". Who asked is not witnessed for other clusters.
+_PENDING: Final = "status.event=,submission.time!="
 _RUNS_PODS: Final = (
     ("", "pods"),
     ("", "replicationcontrollers"),
@@ -69,6 +74,7 @@ class Cluster:
     """Questions to the API server. Safe to use from many threads; each blocks for at most a few seconds."""
 
     def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
         self._core = client.CoreV1Api(api)
         self._custom = client.CustomObjectsApi(api)
         self._authorization = client.AuthorizationV1Api(api)
@@ -105,6 +111,27 @@ class Cluster:
         except (ApiException, HTTPError) as error:
             raise _failed(f"modelpromotion {namespace}/{name}", error) from None
         return cast("Mapping[str, Json]", found)
+
+    def pending(self, namespace: str, most: int) -> int:
+        """Return how many promotions for this cluster have no outcome in their status, counting no further than ``most``."""
+        where = f"modelpromotions in namespace {namespace}"
+        asked = self._api.param_serialize(
+            "GET",
+            f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/modelpromotions",
+            path_params={"namespace": namespace},
+            query_params=[("fieldSelector", _PENDING), ("limit", most), ("includeObject", "None")],
+            header_params={"Accept": _ROWS},
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._api.call_api(*asked, _request_timeout=_TIMEOUT)
+            answer.read()  # type: ignore[no-untyped-call]
+            found = self._api.response_deserialize(answer, {"200": "object"}).data
+        except (ApiException, HTTPError) as error:
+            raise _failed(where, error) from None
+        if not isinstance(found, Mapping) or found.get("kind") != "Table":
+            raise ClusterError("the API server gave no table", where=where, mend="try again")
+        return len(found.get("rows") or ())  # an empty table has null
 
     def policies(self) -> Sequence[Mapping[str, Json]]:
         """Return every PromotionPolicy."""

@@ -87,7 +87,7 @@ def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
     stored = _stored(witness, checked)
     if stored is not None:
         _require_same(stored, checked.spec)
-    elif _has_outcome(witness, checked.request):
+    elif witness.has_outcome(checked.request):
         raise Refused("the request has its outcome already", where="spec.promotion", mend=f"see: signoff why {checked.freeze.id}")
     name = field(review.obj, "metadata", "name")
     if stored is None and name and witness.cluster.decision_exists(review.namespace, name):
@@ -160,7 +160,7 @@ def _check(witness: Witness, review: Review) -> _Checked:
     if spec.rendition not in {one.digest for one in freeze.renditions}:
         raise Refused("is no rendition of this freeze", where="spec.rendition", mend="look at the desk again and decide on what it shows")
     live = witness.reader.incumbent(freeze.request.spec.model.name, target.environment, witness.cluster_name)
-    if live != freeze.live and not _has_outcome(witness, request):
+    if live != freeze.live and not witness.has_outcome(request):
         refuse_stale(freeze.request.spec, live)
         raise Refused(
             "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
@@ -238,14 +238,6 @@ def _require_route(witness: Witness, freeze: Freeze) -> None:
             where="spec.freeze",
             mend="wait for the new desk, and decide on that",
         )
-
-
-def _has_outcome(witness: Witness, request: RequestId) -> bool:
-    try:
-        witness.store.read(layout.event(request), limit=MAX_BUNDLE)
-    except Missing:
-        return False
-    return True
 
 
 def _stored(witness: Witness, checked: _Checked) -> SealedDecision | None:

@@ -3,18 +3,23 @@
 1. The spec is checked against its closed schema, and does not change once it was submitted.
 2. On CREATE admission writes ``submission``: who submits, when, signed over the request's id. Nobody else writes it, and nobody changes it.
 3. A cluster witnesses only requests whose ``target.clusters`` names it.
-4. The twin checks what the final object says: the submission is ours, of this spec, by whoever sent the request.
+4. A namespace holds a bounded number of requests for this cluster without an outcome; one more is refused, on a dry run too. A request
+   whose outcome the archive holds already takes no room: after a disaster everything is applied again at once. Of requests that come at the
+   same moment none sees the others, so that they may exceed the bound by as many as are on their way.
+5. The twin checks what the final object says: the submission is ours, of this spec, by whoever sent the request.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from signoff.archive.store import ArchiveError
 from signoff.decision.seals import Filed, read_submission, submission_bundle
 from signoff.record.canonical import Json, b64decode, b64encode
 from signoff.record.request import Spec, read_spec, request_id, request_value
 from signoff.record.seal import PromotionName, Submission
 from signoff.record.values import RequestId, format_time
+from signoff.webhook.cluster import ClusterError
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, unchanged
 
@@ -25,13 +30,16 @@ _CHANGED = (
 
 
 def seal(witness: Witness, review: Review) -> Reply:
-    """Answer the mutating review (rules 1 to 3)."""
+    """Answer the mutating review (rules 1 to 4)."""
     if review.operation == "UPDATE":
         return _update(review)
     if "submission" in review.obj:
         raise Refused("only admission writes this field", where="submission", mend="leave it out")
     spec = read_spec(review.obj.get("spec"))
-    if review.dry_run or witness.cluster_name not in spec.target.clusters:
+    if witness.cluster_name not in spec.target.clusters:
+        return Reply()
+    _require_room(witness, review)
+    if review.dry_run:
         return Reply()
     who = witness.who(review)
     witness.require_voice(spec.target)
@@ -55,7 +63,7 @@ def seal(witness: Witness, review: Review) -> Reply:
 
 
 def check(witness: Witness, review: Review) -> Reply:
-    """Answer the validating review (rule 4)."""
+    """Answer the validating review (rule 5)."""
     if review.operation == "UPDATE":
         if not unchanged(review, "spec"):
             return Reply(denial=_CHANGED)
@@ -99,6 +107,19 @@ def _update(review: Review) -> Reply:
         raise Refused("only admission writes this field", where="submission", mend="leave it as it is")
     # kubectl replace sends the manifest alone: what admission wrote stays.
     return Reply(patch=({"op": "add", "path": "/submission", "value": old["submission"]},))
+
+
+def _require_room(witness: Witness, review: Review) -> None:
+    most = witness.pending_per_namespace
+    try:
+        full = witness.cluster.pending(review.namespace, most) >= most and not witness.has_outcome(_id(review))
+    except (ArchiveError, ClusterError) as error:
+        raise Refused(f"how many requests wait here could not be told ({error})", mend="nothing was submitted; try again") from error
+    if full:
+        raise Refused(
+            f"{most} requests in namespace {review.namespace} wait for a decision already, and that is the most",
+            mend="decide some or delete what nobody needs; or ask the platform team for more (pendingPerNamespace)",
+        )
 
 
 def _name(review: Review) -> str:

@@ -66,7 +66,7 @@ def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster) -> Gate:
 
 def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster) -> Witness:
     own = signer(config.sealKey or "", "seal", reader.trust, config.cluster)
-    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now)
+    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace)
 
 
 def _server(app: FastAPI, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:

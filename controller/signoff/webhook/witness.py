@@ -11,14 +11,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from signoff.archive.store import Store
+from signoff.archive import layout
+from signoff.archive.store import Missing, Store
 from signoff.decision.principals import Issuer, Resolved, resolve
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
-from signoff.record.bundle import Signer
+from signoff.record.bundle import MAX_BUNDLE, Signer
 from signoff.record.canonical import Json, dumps
 from signoff.record.request import Target
 from signoff.record.trust import Answer, speaks_for, valid_when_stored
+from signoff.record.values import RequestId
 from signoff.verify.reader import Reader
 from signoff.webhook.cluster import Cluster
 from signoff.webhook.review import Review
@@ -39,10 +41,19 @@ class Witness:
     signer: Signer
     issuers: Sequence[Issuer]
     now: Callable[[], datetime]
+    pending_per_namespace: int
 
     def who(self, review: Review) -> Resolved:
         """Return who sent the review; `Nobody` where that leads to no principal."""
         return resolve(review.user, self.issuers)
+
+    def has_outcome(self, request: RequestId) -> bool:
+        """Whether the archive holds anything in the slot of this request."""
+        try:
+            self.store.read(layout.event(request), limit=MAX_BUNDLE)
+        except Missing:
+            return False
+        return True
 
     def require_voice(self, target: Target) -> None:
         """Raise unless this door's key is trusted now and may speak for the target (rule 2)."""
