@@ -29,6 +29,7 @@ from signoff.record.canonical import dumps
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.values import sha256
 from signoff.webhook.serve import run
+from tests.webhook.counting import Counting
 from tests.webhook.listening import ISSUERS, Client, Listening
 from tests.webhook.reviews import UID, policy, promotion, review
 
@@ -101,9 +102,9 @@ def test_bypass_15_the_door_speaks_no_plain_http(listening: Listening) -> None:
 
 
 class Process:
-    """`signoff run webhook` over an archive of its own, with an API server that does not answer. `start` it, and `end` it."""
+    """`signoff run webhook` over an archive of its own, with an API server that does not answer, but where one is named. `start` it, and `end` it."""
 
-    def __init__(self, folder: Path, **changes: Any) -> None:
+    def __init__(self, folder: Path, api_server: str = "http://127.0.0.1:1", **changes: Any) -> None:
         seal, event = generate_pem(), generate_pem()
         self.world = World(folder / "archive", seal_key=PemSigner(seal), event_key=PemSigner(event))
         trust = dumps(self.trust_value())
@@ -115,7 +116,7 @@ class Process:
         self.shown = self.api_server.client("kube-apiserver")
         self.gate_port, self.door_port = free_ports(2)
         served = self.serving.serving("webhook", ["127.0.0.1"])
-        (folder / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig()))
+        (folder / "kubeconfig").write_text(yaml.safe_dump(_kubeconfig(api_server)))
         config = {
             "cluster": "demo",
             "archive": f"file://{folder / 'archive'}",
@@ -169,12 +170,12 @@ class Process:
         self.process.wait(10)
 
 
-def _kubeconfig() -> dict[str, Any]:
+def _kubeconfig(api_server: str) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Config",
         "current-context": "none",
-        "clusters": [{"name": "none", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "clusters": [{"name": "none", "cluster": {"server": api_server}}],
         "users": [{"name": "none", "user": {}}],
         "contexts": [{"name": "none", "context": {"cluster": "none", "user": "none"}}],
     }
@@ -182,13 +183,14 @@ def _kubeconfig() -> dict[str, Any]:
 
 @pytest.fixture
 def process(tmp_path: Path) -> Iterator[Process]:
-    running = Process(tmp_path)
-    running.start()
-    try:
-        running.until_ready()
-        yield running
-    finally:
-        running.end()
+    with Counting() as counting:
+        running = Process(tmp_path, counting.url)
+        running.start()
+        try:
+            running.until_ready()
+            yield running
+        finally:
+            running.end()
 
 
 def test_on_sigterm_what_was_begun_is_finished_and_nothing_new_is_taken(process: Process) -> None:
