@@ -71,6 +71,7 @@ class WebhookConfig(Common):
     """The webhook: the gate, and the seal's door. Without ``door`` this process only gates, and has no key to sign with.
 
     ``pendingPerNamespace`` bounds the requests without an outcome that one namespace may hold.
+    ``sealKey`` is a private key's file, or a key in a key service: ``awskms:///KEY?region=NAME``.
     """
 
     tls: Tls
@@ -122,7 +123,7 @@ class ExplanationSettings(Closed):
 
 
 class OperatorConfig(Common):
-    """The operator: freezes, commits, reports."""
+    """The operator: freezes, commits, reports. ``eventKey`` is a private key's file, or ``awskms:///KEY?region=NAME``."""
 
     eventKey: Line
     explanations: ExplanationSettings = ExplanationSettings()

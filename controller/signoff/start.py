@@ -10,6 +10,8 @@ from signoff.archive.open import open_store
 from signoff.archive.store import Missing, Store
 from signoff.config import Common
 from signoff.errors import SignoffError
+from signoff.kms.address import is_address
+from signoff.record.bundle import Signer
 from signoff.record.keys import PemSigner
 from signoff.record.trust import MAX_TRUST, Trust, Use, read_trust
 from signoff.record.values import Digest, sha256
@@ -38,22 +40,35 @@ def active_trust(store: Store, digest: Digest) -> Trust:
     return read_trust(stored.data, stored.key)
 
 
-def signer(path: str, use: Use, trust: Trust, cluster: str) -> PemSigner:
-    """Return the signer of a private key file; `SignoffError` unless the trust file names its key for this use and cluster."""
-    try:
-        pem = Path(path).read_bytes()
-    except OSError as error:
-        raise SignoffError(f"the key cannot be read: {error.strerror}", where=path, mend="mount it, or correct the path") from None
-    own = PemSigner(pem, path)
+def signer(place: str, use: Use, trust: Trust, cluster: str) -> Signer:
+    """Return the signer of a configured key, a private key's file or ``awskms:///…``.
+
+    `SignoffError` unless the trust file names it for this use and cluster.
+    """
+    own = _key_in_service(place) if is_address(place) else _key_in_file(place)
     key = trust.key(own.key_id)
     if key is None or key.use != use or key.cluster != cluster:
         named = "does not name it" if key is None else f"names it for {key.use} in cluster {key.cluster}"
         raise SignoffError(
             f"this key {own.key_id} is to sign as {use} in cluster {cluster}, but the trust file {named}",
-            where=path,
-            mend="add it to the trust file",
+            where=place,
+            mend="add it to the trust file: signoff trust add-key",
         )
     return own
+
+
+def _key_in_file(path: str) -> Signer:
+    try:
+        pem = Path(path).read_bytes()
+    except OSError as error:
+        raise SignoffError(f"the key cannot be read: {error.strerror}", where=path, mend="mount it, or correct the path") from None
+    return PemSigner(pem, path)
+
+
+def _key_in_service(address: str) -> Signer:
+    from signoff.kms.signer import open_signer  # noqa: PLC0415 - the client takes a while to import
+
+    return open_signer(address)
 
 
 def prove(store: Store) -> None:

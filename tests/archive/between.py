@@ -62,7 +62,7 @@ class Between:
             def _any(self) -> None:
                 between._answer(self)
 
-            do_GET = do_PUT = do_HEAD = do_DELETE = _any
+            do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = _any
 
         self._server = ThreadingHTTPServer((LOOPBACK, 0), Handler)
         self._server.daemon_threads = True

@@ -36,6 +36,7 @@ from signoff.policy.routing import NoRoute, asks_the_same, route
 from signoff.record.bundle import Signer
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
 from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
+from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import as_json
 from signoff.record.request import Spec, read_spec, request_id, request_value
 from signoff.record.values import Digest, RecordError, RequestId, parse, sha256
@@ -89,7 +90,7 @@ def reconcile(operator: Operator, promotion: Object) -> State:
             return _ended(archived)
         asked = _Asked(namespace, name, spec_value, spec, request, _submission(operator, promotion, spec, request))
         return _promote(operator, asked)
-    except (Unavailable, ClusterError) as error:
+    except (Unavailable, ClusterError, KeyOutOfReach) as error:
         return State("progressing", "OutOfReach", f"{error}; nothing is lost, it is tried again", request, retry=SOON)
     except SignoffError as error:
         return _stuck(error, request)
@@ -225,6 +226,7 @@ def _stuck(error: SignoffError, request: RequestId | None) -> State:
         CannotFreeze: "CannotFreeze",
         CannotFetch: "ExplanationUnavailable",
         CannotCommit: "CannotCommit",
+        CannotSign: "CannotSign",
         Failed: "ArchiveAltered",
         CouldNotTell: "CouldNotTell",
     }

@@ -26,14 +26,17 @@ MAX_BUNDLE: Final = 4 * 1024 * 1024
 
 
 class Signer(Protocol):
-    """Something that signs: a key in a file now, a key service later."""
+    """Something that signs: a key in a file, or in a key service."""
 
     @property
     def key_id(self) -> Digest:
         """The digest of the public key (`keys.key_id`)."""
 
     def sign(self, data: bytes) -> bytes:
-        """Return the signature over ``data``: ECDSA on P-256 with SHA-256, DER (FIPS 186-5; RFC 3279, section 2.2.3)."""
+        """Return the signature over ``data``: ECDSA on P-256 with SHA-256, DER (FIPS 186-5; RFC 3279, section 2.2.3).
+
+        Raises `keys.CannotSign`, `keys.KeyOutOfReach` where there is none.
+        """
 
 
 class _Signature(Closed):

@@ -19,10 +19,19 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from signoff.errors import SignoffError
 from signoff.record.values import Digest, RecordError, sha256
 
 _MEND = "make one with: signoff init, or openssl ecparam -name prime256v1 -genkey -noout | openssl pkcs8 -topk8 -nocrypt"
 _ALGORITHM = ec.ECDSA(hashes.SHA256())
+
+
+class CannotSign(SignoffError):
+    """The key gives no signature: nothing was signed, and somebody must look."""
+
+
+class KeyOutOfReach(CannotSign):
+    """The key's service does not answer: nothing was signed; safe to try again."""
 
 
 class PemSigner:

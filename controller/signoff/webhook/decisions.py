@@ -35,6 +35,7 @@ from signoff.policy.routing import is_stricter, route
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
 from signoff.record.freeze import Freeze, Principal
+from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import PromotionName, Seal
@@ -76,6 +77,9 @@ def seal(witness: Witness, review: Review) -> Reply:
         return _seal_or_refuse(witness, review)
     except ArchiveError as error:
         raise Refused(f"nothing was decided, for the archive does not answer ({error})", mend=_SAFE) from error
+    except CannotSign as error:
+        mend = _SAFE if isinstance(error, KeyOutOfReach) else "call whoever runs signoff, then press again"
+        raise Refused(f"nothing was decided, for nothing can be signed ({error.where}: {error.what})", mend=mend) from error
 
 
 def _seal_or_refuse(witness: Witness, review: Review) -> Reply:

@@ -1,0 +1,1 @@
+"""Keys in a key service: read `address`, then `signer`, then `failures`."""
