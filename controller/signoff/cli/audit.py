@@ -107,8 +107,8 @@ class Audit:
     def _event(self, key: str) -> Iterator[Finding]:
         slot = RequestId(layout.event_id(key))
         stored = self._read(key)
-        filed = Filed(stored.data, stored.stored_at)
-        verified = verify(Outcome(filed, slot), self.reader.trust, self.reader.policies_of(filed))
+        outcome = Outcome(Filed(stored.data, stored.stored_at), slot)
+        verified = verify(outcome, self.reader.trust, self.reader.policies_of(outcome))
         self.promotions += verified.promotes
         self.rejections += not verified.promotes
         yield from self._named(verified)

@@ -94,12 +94,12 @@ def gather(reader: Reader, request: RequestId, chosen: Digest | None) -> Desk:
         stored = reader.store.read(layout.event(request), limit=MAX_BUNDLE)
     except Missing:
         return _undecided(reader, request, chosen)
-    filed = Filed(stored.data, stored.stored_at)
-    verified = verify(Outcome(filed, request), reader.trust, reader.policies_of(filed))
+    outcome = Outcome(Filed(stored.data, stored.stored_at), request)
+    verified = verify(outcome, reader.trust, reader.policies_of(outcome))
     freeze, digest = verified.freeze, sha256(verified.payload)
     payload = _named(reader, layout.freeze(request, digest), digest)
-    case = Case(Outcome(filed, request), reader.trust, {})
-    seals = [_seal(reader, digest, decided, held.bundle) for decided, held in zip(verified.decisions, case.seals, strict=True)]
+    case = Case(outcome, reader.trust, {})
+    seals = [_seal(reader, digest, decided, held.filed.bundle) for decided, held in zip(verified.decisions, case.seals, strict=True)]
     event = File("event.sigstore.json", stored.data, f"the event {verified.digest[:19]}…, verified")
     return Desk(True, _title(freeze), (*_shown(reader, freeze, payload, "as the event says"), event, *seals))
 

@@ -75,16 +75,15 @@ def _one(reader: Reader, event: str, *, as_json: bool) -> int:
         stored = reader.store.read(key, limit=MAX_BUNDLE)
     except Missing:
         raise find.NotFound("has no event: nothing was promoted or rejected", where=request, mend=f"see: signoff why {request}") from None
-    filed = Filed(stored.data, stored.stored_at)
-    return _tell(Outcome(filed, request), reader.trust, reader.policies_of(filed), reader, key, as_json=as_json)
+    outcome = Outcome(Filed(stored.data, stored.stored_at), request)
+    return _tell(outcome, reader.trust, reader.policies_of(outcome), reader, key, as_json=as_json)
 
 
 def _lone(path: Path, trust_file: Path | None, archive: str | None, trust: str | None, *, as_json: bool) -> int:
-    filed = Filed(reach.file_bytes(path, MAX_BUNDLE), None)
-    outcome = Outcome(filed, None)
+    outcome = Outcome(Filed(reach.file_bytes(path, MAX_BUNDLE), None), None)
     if archive is not None and trust is not None:
         reader = reach.reader(archive, trust)
-        return _tell(outcome, reader.trust, reader.policies_of(filed), reader, str(path), as_json=as_json)
+        return _tell(outcome, reader.trust, reader.policies_of(outcome), reader, str(path), as_json=as_json)
     if trust_file is None:
         raise SignoffError("is missing", where="--trust-file", mend="give the trust file, or --archive and --trust")
     return _tell(outcome, reach.trust_file(trust_file, trust), {}, None, str(path), as_json=as_json)

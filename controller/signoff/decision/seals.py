@@ -5,14 +5,17 @@
    valid when the store took it. Where that time is unknown and the key has ended: could not tell.
 3. A published policy counts only if its publisher stands in the trust file (and not at all where four eyes are asked for and only one pair
    is shown: countersigned policies are not in this version).
+4. One published policy stands behind many events: what its bytes say, and whether a key signed them, is computed once and kept, for that
+   follows from the bytes alone. Whether it counts (its key, its publisher, this target, now) is asked each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from functools import lru_cache
+from typing import Final, Generic, TypeVar
 
 from signoff.errors import SignoffError
 from signoff.policy.routing import MAX_POLICY, PolicySpec, Published, read_policy
@@ -36,6 +39,8 @@ from signoff.record.seal import (
 from signoff.record.trust import Answer, Key, Trust, Use, speaks_for, valid_when_stored
 from signoff.record.values import Digest, RecordError, RequestId, sha256
 
+_KEPT: Final = 256
+
 
 class NotBelieved(SignoffError):
     """A statement that does not count, and why."""
@@ -51,6 +56,17 @@ class Filed:
 
     bundle: bytes
     stored_at: datetime | None
+
+
+Predicate = TypeVar("Predicate", bound=Witnessed)
+
+
+@dataclass(frozen=True)
+class Opened(Generic[Predicate]):
+    """A statement of admission's taken apart. Its form holds; nothing of it is believed yet."""
+
+    bundle: Bundle
+    statement: Statement[Predicate]
 
 
 def seal_bundle(seal: Seal, signer: Signer) -> bytes:
@@ -69,9 +85,19 @@ def policy_bundle(policy: PublishedPolicy, content: bytes, signer: Signer) -> by
     return sign_bundle(statement_bytes(POLICY_TYPE, (Subject.of(policy.name, sha256(content)),), as_json(policy)), signer)
 
 
+def open_seal(bundle: bytes, where: str = "seal") -> Opened[Seal]:
+    """Return a seal taken apart; `RecordError` where the bytes are none."""
+    return _opened(bundle, SealStatement, SEAL_TYPE, where)
+
+
 def read_seal(filed: Filed, trust: Trust, target: Target, where: str = "seal") -> SealedDecision:
     """Return a seal that counts; `NotBelieved` or `CouldNotTell` says why not (rules 1 and 2)."""
-    seal = _witnessed(filed, SealStatement, SEAL_TYPE, trust, target, where)
+    return believe_seal(open_seal(filed.bundle, where), filed, trust, target, where)
+
+
+def believe_seal(opened: Opened[Seal], filed: Filed, trust: Trust, target: Target, where: str = "seal") -> SealedDecision:
+    """Return a seal that counts, of the same taken apart by `open_seal`; raises as `read_seal`."""
+    seal = _believed(opened, filed, trust, target, where)
     expected = (Subject.of("freeze", seal.predicate.freeze), Subject.of("rendition", seal.predicate.rendition))
     _require_subjects(seal, expected, where)
     return SealedDecision(seal.predicate, filed.bundle)
@@ -79,18 +105,19 @@ def read_seal(filed: Filed, trust: Trust, target: Target, where: str = "seal") -
 
 def read_submission(filed: Filed, trust: Trust, target: Target, where: str = "submission") -> Submission:
     """Return a submission that counts; `NotBelieved` or `CouldNotTell` says why not."""
-    statement = _witnessed(filed, SubmissionStatement, SUBMISSION_TYPE, trust, target, where)
+    statement = _believed(_opened(filed.bundle, SubmissionStatement, SUBMISSION_TYPE, where), filed, trust, target, where)
     _require_subjects(statement, (_request_subject(statement.predicate.id),), where)
     return statement.predicate
 
 
 def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, where: str = "policy") -> Published:
     """Return a policy that counts, by the digest of its statement; `NotBelieved` or `CouldNotTell` says why not (rule 3)."""
-    statement = _witnessed(filed, PolicyStatement, POLICY_TYPE, trust, target, where)
-    policy = statement.predicate
-    content = b64decode(policy.content, f"{where}.content")
-    _require_subjects(statement, (Subject.of(policy.name, sha256(content)),), where)
-    if read_bundle(filed.bundle, where).digest != digest:
+    publication = _publication(filed.bundle, where)
+    opened, policy, content = publication.opened, publication.opened.statement.predicate, publication.content
+    key = signed_by(opened.bundle, trust, where, _kept_check)
+    require_key(key, "seal", policy.cluster, target, filed.stored_at, where)
+    _require_subjects(opened.statement, (Subject.of(policy.name, sha256(content)),), where)
+    if opened.bundle.digest != digest:
         raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
     publisher = f"{policy.publisher.subject} ({policy.publisher.issuer})"
     answer = trust.publisher(policy.publisher.issuer, policy.publisher.subject, filed.stored_at)
@@ -107,6 +134,22 @@ def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, w
     return Published(policy.name, _policy_spec(content, where), digest)
 
 
+@dataclass(frozen=True)
+class _Publication:
+    opened: Opened[PublishedPolicy]
+    content: bytes
+
+
+@lru_cache(maxsize=_KEPT)
+def _publication(bundle: bytes, where: str) -> _Publication:
+    opened = _opened(bundle, PolicyStatement, POLICY_TYPE, where)
+    content = b64decode(opened.statement.predicate.content, f"{where}.content")
+    if len(content) > MAX_POLICY:  # what is refused is not kept, so that what is kept is bounded in bytes too
+        raise RecordError(f"{len(content)} bytes are more than the {MAX_POLICY} allowed", where=f"{where}.content")
+    return _Publication(opened, content)
+
+
+@lru_cache(maxsize=_KEPT)
 def _policy_spec(content: bytes, where: str) -> PolicySpec:
     value = loads(content, where, limit=MAX_POLICY)
     if dumps(value) != content:
@@ -114,25 +157,30 @@ def _policy_spec(content: bytes, where: str) -> PolicySpec:
     return read_policy(value, where)
 
 
-Predicate = TypeVar("Predicate", bound=Witnessed)
+def _opened(data: bytes, model: type[Statement[Predicate]], predicate_type: str, where: str) -> Opened[Predicate]:
+    bundle = read_bundle(data, where)
+    return Opened(bundle, read_statement(model, bundle.payload, predicate_type, where))
 
 
-def _witnessed(
-    filed: Filed, model: type[Statement[Predicate]], predicate_type: str, trust: Trust, target: Target, where: str
-) -> Statement[Predicate]:
-    bundle = read_bundle(filed.bundle, where)
-    key = signed_by(bundle, trust, where)
-    statement = read_statement(model, bundle.payload, predicate_type, where)
-    require_key(key, "seal", statement.predicate.cluster, target, filed.stored_at, where)
-    return statement
+def _believed(opened: Opened[Predicate], filed: Filed, trust: Trust, target: Target, where: str) -> Statement[Predicate]:
+    key = signed_by(opened.bundle, trust, where)
+    require_key(key, "seal", opened.statement.predicate.cluster, target, filed.stored_at, where)
+    return opened.statement
 
 
-def signed_by(bundle: Bundle, trust: Trust, where: str) -> Key:
+def _check(public_key: str, bundle: Bundle) -> bool:
+    return verifies(public_key, bundle.signature, pae(bundle.payload))
+
+
+_kept_check = lru_cache(maxsize=_KEPT)(_check)
+
+
+def signed_by(bundle: Bundle, trust: Trust, where: str, check: Callable[[str, Bundle], bool] = _check) -> Key:
     """Return the trusted key under which the bundle's one signature verifies; `NotBelieved` where there is none."""
     key = trust.key(bundle.key_id)
     if key is None:
         raise NotBelieved(f"signed under the key {bundle.key_id}, which the trust file does not name", where=where)
-    if not verifies(key.publicKey, bundle.signature, pae(bundle.payload)):
+    if not check(key.publicKey, bundle):
         raise NotBelieved(f"the signature does not verify under the key {key.name}", where=where, mend="the bytes were altered")
     return key
 

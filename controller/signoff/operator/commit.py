@@ -99,9 +99,9 @@ def commit(
         )
     payload = _payload(reader, freeze, decisions)
     bundle = sign_bundle(outcome_bytes(kind, payload, freeze, decisions), signer)
-    unwritten = Filed(bundle, now)
+    unwritten = Outcome(Filed(bundle, now), freeze.id)
     try:
-        verify(Outcome(unwritten, freeze.id), reader.trust, reader.policies_of(unwritten))
+        verify(unwritten, reader.trust, reader.policies_of(unwritten))
     except (Failed, CouldNotTell) as error:
         raise CannotCommit(f"the outcome would not verify, and was not written: {error}", mend="ask whoever runs signoff") from error
     for key in pointers(freeze, kind):

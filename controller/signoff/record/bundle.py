@@ -16,7 +16,7 @@ from typing import Annotated, Final, Generic, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, Field, StringConstraints
 
-from signoff.record.canonical import Json, b64decode, b64encode, dumps, loads, refuse_ambiguous
+from signoff.record.canonical import Json, b64decode, b64encode, dumps, loads, loads_unambiguous
 from signoff.record.values import Base64, Closed, Digest, DigestField, RecordError, hex_of, parse, readable, sha256
 
 BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -149,7 +149,7 @@ def read_bundle(data: bytes, where: str) -> Bundle:
     loads(data, where, limit=MAX_BUNDLE)
     parsed = parse(_Bundle, data, where)
     bundle = _taken_apart(parsed, where)
-    refuse_ambiguous(loads(bundle.payload, f"{where}.statement", limit=MAX_BUNDLE), f"{where}.statement")
+    loads_unambiguous(bundle.payload, f"{where}.statement", limit=MAX_BUNDLE)
     return bundle
 
 

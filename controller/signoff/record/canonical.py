@@ -3,7 +3,8 @@
 1. What we write is JCS (RFC 8785): one byte string for one value.
 2. What we read is strict (RFC 7493, I-JSON): UTF-8, no lone surrogates, no duplicate keys, no NaN or Infinity and no number that reads as
    one, bounded depth and size.
-3. A request holds no null, no float and no integer beyond 2⁵³ − 1: these are the values that two parsers read in two ways,
+3. Both go the fast way of `plain` where it answers. Whatever it is silent about is decided here, and so is everything that is refused.
+4. A request holds no null, no float and no integer beyond 2⁵³ − 1: these are the values that two parsers read in two ways,
    and the request's id is a hash over them.
 """
 
@@ -19,9 +20,11 @@ from typing import Final, TypeAlias
 
 import rfc8785
 
+from signoff.record import plain
+from signoff.record.plain import Json
 from signoff.record.values import RecordError, place
 
-Json: TypeAlias = "Mapping[str, Json] | Sequence[Json] | str | int | float | bool | None"
+__all__ = ["Json", "b64decode", "b64encode", "dumps", "loads", "loads_canonical", "loads_unambiguous", "refuse_ambiguous"]
 
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
@@ -31,6 +34,11 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
 def dumps(value: Json) -> bytes:
     """Return the JCS bytes of ``value`` (RFC 8785); `RecordError` where it has none."""
+    return plain.spelled(value) or slow_dumps(value)
+
+
+def slow_dumps(value: Json) -> bytes:
+    """Return what `dumps` does, by the way that decides (rule 3)."""
     try:
         return rfc8785.dumps(value)
     except (rfc8785.CanonicalizationError, UnicodeError, RecursionError) as error:
@@ -39,8 +47,40 @@ def dumps(value: Json) -> bytes:
 
 def loads(data: bytes, where: str, *, limit: int) -> Json:
     """Return the value of strict JSON of at most ``limit`` bytes; `RecordError` says what is wrong with it."""
+    _refuse_longer(data, where, limit)
+    value = plain.value_of(data)
+    return slow_loads(data, where) if value is None else value
+
+
+def loads_unambiguous(data: bytes, where: str, *, limit: int) -> Json:
+    """Return the value of strict JSON that holds nothing ambiguous: `loads` and `refuse_ambiguous` in one."""
+    _refuse_longer(data, where, limit)
+    value = plain.value_of(data)
+    if value is None:
+        value = slow_loads(data, where)
+        refuse_ambiguous(value, where)
+    return value
+
+
+def loads_canonical(data: bytes, where: str, *, limit: int) -> Json:
+    """Return the value of JCS bytes that hold nothing ambiguous; `RecordError` where they are none, or not in their one spelling."""
+    _refuse_longer(data, where, limit)
+    value = plain.value_of(data)
+    if value is None:
+        value = slow_loads(data, where)
+        refuse_ambiguous(value, where)
+        if slow_dumps(value) != data:
+            raise RecordError("not in canonical form (JCS, RFC 8785)", where=where)
+    return value
+
+
+def _refuse_longer(data: bytes, where: str, limit: int) -> None:
     if len(data) > limit:
         raise RecordError(f"{len(data)} bytes are more than the {limit} allowed", where=where, mend="send less")
+
+
+def slow_loads(data: bytes, where: str) -> Json:
+    """Return what `loads` does, by the way that decides (rule 3)."""
     try:
         text = data.decode("utf-8")
         value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite)

@@ -16,7 +16,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, StringConstraints
 
-from signoff.record.canonical import Json, dumps, loads, refuse_ambiguous
+from signoff.record.canonical import Json, dumps, loads_canonical
 from signoff.record.request import ClaimedEntry, Dataset, DocumentType, Incumbent, Request, Spec
 from signoff.record.values import (
     Base64,
@@ -205,13 +205,15 @@ def claimed_comparison(spec: Spec) -> Comparison:
 
 def read_freeze(data: bytes, where: str = "freeze") -> Freeze:
     """Return the freeze of a payload's exact bytes; `RecordError` where they are none, or not in their one spelling (rule 1)."""
-    value = loads(data, where, limit=MAX_PAYLOAD)
+    return freeze_and_value(data, where)[0]
+
+
+def freeze_and_value(data: bytes, where: str = "freeze") -> tuple[Freeze, Mapping[str, Json]]:
+    """Return what `read_freeze` does, and the payload's JSON value."""
+    value = loads_canonical(data, where, limit=MAX_PAYLOAD)
     if not isinstance(value, Mapping):
         raise RecordError("a freeze is a JSON object", where=where)
-    refuse_ambiguous(value, where)
-    if dumps(value) != data:
-        raise RecordError("not in canonical form (JCS, RFC 8785)", where=where)
-    return parse(Freeze, data, where)
+    return parse(Freeze, data, where), value
 
 
 def freeze_bytes(value: Mapping[str, Json]) -> tuple[bytes, Digest]:

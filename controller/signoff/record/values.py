@@ -39,6 +39,8 @@ class RecordError(SignoffError):
 
 def readable(text: str) -> str:
     """Return ``text``; ValueError where a reader would not see what it holds (rule 4)."""
+    if text.isprintable():  # which leaves out more than is refused here: every character that is control, format, surrogate or separator
+        return text
     for character in text:
         if character in "\n\t":
             continue
@@ -103,7 +105,9 @@ def parse_time(text: str) -> datetime:
     """Return the moment that ``text`` names, aware and in UTC; ValueError where it names none (RFC 3339, section 5.6)."""
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError("a time is written 2026-01-31T12:00:00Z, in UTC and whole seconds")
-    return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    if text[11:13] > "23":  # which some versions of the parser below take for the next day
+        raise ValueError(f"{text} is no time: hours are 00 to 23")
+    return datetime.fromisoformat(text)
 
 
 def format_time(moment: datetime) -> Timestamp:

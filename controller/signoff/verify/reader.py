@@ -52,13 +52,13 @@ class Reader:
     def outcome(self, request: RequestId) -> Verified:
         """Return the verified outcome of a request; `Missing` where there is none, `Failed` and `CouldNotTell` as `verify`."""
         stored = self.store.read(layout.event(request), limit=MAX_BUNDLE)
-        filed = Filed(stored.data, stored.stored_at)
-        return verify(Outcome(filed, request), self.trust, self.policies_of(filed))
+        outcome = Outcome(Filed(stored.data, stored.stored_at), request)
+        return verify(outcome, self.trust, self.policies_of(outcome))
 
-    def policies_of(self, filed: Filed) -> dict[Digest, Filed]:
+    def policies_of(self, outcome: Outcome) -> dict[Digest, Filed]:
         """Return the statements of the policies that an unverified outcome names, as far as the archive holds them."""
         try:
-            named = policies_named(filed.bundle)
+            named = policies_named(outcome)
         except SignoffError:
             return {}  # the verifier says what is wrong with the bundle
         found: dict[Digest, Filed] = {}

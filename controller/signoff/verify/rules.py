@@ -4,32 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from signoff.decision.seals import Filed, NotBelieved, read_seal, read_submission, require_key, signed_by
+from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import includes, laxity
-from signoff.record.bundle import open_bundle, read_bundle
-from signoff.record.canonical import Json, b64decode, loads
-from signoff.record.freeze import claimed_comparison, read_freeze
+from signoff.record.canonical import Json, b64decode
+from signoff.record.freeze import claimed_comparison
 from signoff.record.promotion import (
     PROMOTION_TYPE,
     REJECTION_TYPE,
-    PromotionStatement,
     explanation_artefact,
     model_version,
     sort_key,
     subjects,
 )
 from signoff.record.request import request_id
-from signoff.record.seal import SealStatement
-from signoff.record.values import parse, sha256
-from signoff.verify.case import Case
+from signoff.record.values import sha256
+from signoff.verify.case import Case, required
 
 _REQUEST = "event.predicate.approvalRequest"
 
 
 def form(case: Case) -> None:
     """Rule 1."""
-    read_bundle(case.outcome.filed.bundle, "event")
+    required(case.outcome.strict_bundle)
 
 
 def signature(case: Case) -> None:
@@ -53,8 +50,8 @@ def predicate_type(case: Case) -> None:
 
 def schema(case: Case) -> None:
     """Rule 5."""
-    parse(PromotionStatement, case.bundle.payload, "event")
-    read_freeze(case.payload, f"{_REQUEST}.content")
+    required(case.outcome.strict_statement)
+    required(case.outcome.strict_freeze)
 
 
 def payload(case: Case) -> None:
@@ -83,8 +80,7 @@ def projections(case: Case) -> None:
             raise NotBelieved("says other than the payload that was decided on", where=f"event.predicate.{field}")
     for index, entry in enumerate(told.approver):
         where = f"event.predicate.approver[{index}]"
-        sealed = parse(SealStatement, open_bundle(b64decode(entry.seal, where), where).payload, where, unknown_fields="ignore")
-        if entry.decided != sealed.predicate.decided:
+        if entry.decided != case.seals[index].decided(where):
             raise NotBelieved("says other than its seal", where=where)
     keys = [sort_key(entry.decided) for entry in told.approver]
     if keys != sorted(keys):
@@ -93,7 +89,7 @@ def projections(case: Case) -> None:
 
 def identity(case: Case) -> None:
     """Rule 8."""
-    value = loads(case.payload, f"{_REQUEST}.content", limit=len(case.payload))
+    value = case.outcome.payload_value
     request = value.get("request") if isinstance(value, Mapping) else None
     if not isinstance(request, Mapping):
         raise NotBelieved("holds no request", where=f"{_REQUEST}.content")
@@ -120,9 +116,9 @@ def seals(case: Case) -> None:
     """Rule 10."""
     verdict = "Approve" if case.statement.predicateType == PROMOTION_TYPE else "Reject"
     shown = {rendition.digest for rendition in case.freeze.renditions}
-    for index, filed in enumerate(case.seals):
+    for index, inside in enumerate(case.seals):
         where = f"event.predicate.approver[{index}].seal"
-        seal = read_seal(filed, case.trust, case.target, where).seal
+        seal = believe_seal(required(inside.opened), inside.filed, case.trust, case.target, where).seal
         if (seal.id, seal.freeze) != (case.freeze.id, sha256(case.payload)):
             raise NotBelieved("is a decision on another freeze", where=where)
         if seal.rendition not in shown:

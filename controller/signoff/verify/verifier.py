@@ -36,13 +36,11 @@ from typing import Final
 
 from signoff.decision.seals import CouldNotTell, Filed, NotBelieved
 from signoff.errors import SignoffError
-from signoff.record.bundle import open_bundle
-from signoff.record.canonical import b64decode
 from signoff.record.freeze import Freeze
-from signoff.record.promotion import PROMOTION_TYPE, PromotionStatement, artifact_subjects, image_subjects
+from signoff.record.promotion import PROMOTION_TYPE, artifact_subjects, image_subjects
 from signoff.record.seal import Decided
 from signoff.record.trust import Trust
-from signoff.record.values import Digest, RequestId, parse, parse_time
+from signoff.record.values import Digest, RequestId, parse_time
 from signoff.verify import rules
 from signoff.verify.case import Case, Outcome
 
@@ -137,12 +135,9 @@ class Question:
     now: datetime
 
 
-def policies_named(bundle: bytes) -> tuple[Digest, ...]:
-    """Return the statements of policies that `verify` will ask for, of a bundle that nobody has verified yet; raises `SignoffError`."""
-    statement = parse(PromotionStatement, open_bundle(bundle, "event").payload, "event", unknown_fields="ignore")
-    payload = b64decode(statement.predicate.approvalRequest.content, "event")
-    freeze = parse(Freeze, payload, "event", unknown_fields="ignore")
-    return tuple(one.statement for one in freeze.route.considered)
+def policies_named(outcome: Outcome) -> tuple[Digest, ...]:
+    """Return the statements of policies that `verify` will ask for, of an outcome that nobody has verified yet; raises `SignoffError`."""
+    return tuple(one.statement for one in outcome.freeze.route.considered)
 
 
 def verify(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed]) -> Verified:
