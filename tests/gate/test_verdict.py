@@ -18,6 +18,7 @@ from world import CARLA, SPEC, World, trusted_key
 
 from signoff.archive import layout
 from signoff.archive.store import Exists, Missing, Store, Stored, Unavailable
+from signoff.gate.lookup import keys, look_up
 from signoff.gate.memory import Memory
 from signoff.gate.verdict import Archived, Circumstances, Exemption, Unknown, Verdict, digests_asked, judge, tags_asked
 from signoff.gate.workloads import MAX_USES, WorkloadReferences, added, references
@@ -206,8 +207,8 @@ def keep(world: World, request: str, bundle: bytes | None, *, of: Digest = DIGES
 def asked(world: World, image: str = IMAGE, *, reader: Reader | None = None, environment: str = "production") -> Verdict:
     uses = workload(pod_spec([image]))
     around = Circumstances(Place(environment, "demo", "credit"), NOW, ())
-    memory = Memory((reader or world.reader).find, lambda: 0.0)
-    found = {one: memory.ask((one, environment)) for one in digests_asked(uses, around)}
+    memory = Memory(lambda key: look_up(reader or world.reader, key, "demo", NOW), lambda: 0.0)
+    found = {key.digest: memory.ask(key) for key in keys(digests_asked(uses, around), uses, around.place)}
     return judge(uses, uses.uses, Archived(found, {}), around)
 
 

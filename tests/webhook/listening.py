@@ -23,6 +23,7 @@ from world import STORED, World
 from controlplane.pki import Authority, Certificate
 from controlplane.ports import free_ports
 from signoff.config import WebhookConfig
+from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
 from signoff.operator.commit import commit
 from signoff.record.canonical import dumps
@@ -75,7 +76,7 @@ class Listening:
         self.config = self._config(folder)
         self.counting = Counting()
         cluster = cluster_of(self.counting)
-        memory = Memory(self.world.reader.find, time.monotonic)
+        memory = Memory(lambda key: look_up(self.world.reader, key, "demo", NOW), time.monotonic)
         exemptions = self.config.gate.exemptions
         self.gate = Gate("demo", cluster, self.world.reader, memory, exemptions, lambda: NOW)
         self.witness = _witness(self.config, self.world.store, self.world.reader, cluster)

@@ -15,6 +15,7 @@ from typing import Final
 
 from signoff.cli.manifest_files import Document
 from signoff.errors import SignoffError
+from signoff.gate.lookup import keys, look_up
 from signoff.gate.memory import Memory
 from signoff.gate.verdict import Archived, Circumstances, Exemption, Finding, Unknown, Verdict, digests_asked, judge, tags_asked
 from signoff.gate.workloads import WORKLOADS, UnreadableWorkload, WorkloadReferences, references
@@ -24,6 +25,8 @@ from signoff.verify.reader import Found, Reader
 from signoff.verify.verifier import Place
 
 ENVIRONMENT_LABEL: Final = "signoff.dev/environment"
+_PATIENCE: Final = 300.0
+"""Seconds for one digest. No API server waits: a slow archive is waited for, and the store ends what hangs."""
 _GATED: Final = frozenset((row.api_version, row.kind) for row in WORKLOADS)
 _OURS: Final = "signoff.dev/"
 _DEFINITIONS: Final = "apiextensions.k8s.io/"
@@ -90,7 +93,9 @@ def judge_documents(
 ) -> Judgement:
     """Return the verdict on each workload; ``environment`` and ``namespace`` are what is asked for where a manifest says nothing."""
     known = list(documents)
-    asked = _Asked(reader, Memory(reader.find, time.monotonic), cluster, exemptions, datetime.now(UTC))
+    now = datetime.now(UTC)
+    memory = Memory(lambda key: look_up(reader, key, cluster, now), time.monotonic, deadline=_PATIENCE)
+    asked = _Asked(reader, memory, cluster, exemptions, now)
     environments = _environments(known)
     judged: list[Judged] = []
     not_judged: list[Source] = []
@@ -135,7 +140,7 @@ def _found(
         several = f"manifests of namespace {around.place.namespace} name several: {', '.join(sorted(environments))}"
         none = f"the environment of namespace {around.place.namespace} is not known"
         return dict.fromkeys(digests, Unknown(several if environments else none))
-    return {digest: memory.ask((digest, around.place.environment)) for digest in digests}
+    return {key.digest: memory.ask(key) for key in keys(digests, uses, around.place)}
 
 
 def _pins(uses: WorkloadReferences, environment: str, reader: Reader) -> dict[tuple[str, str], str]:

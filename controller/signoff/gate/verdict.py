@@ -9,7 +9,8 @@
 7. Where an event names artefacts apart from its image, image and artefacts come from that one event: an artefact is mounted, never run as a
    container; it is named by an event of an image beside it, or was promoted as an image itself; and every image whose events name artefacts
    must name it, for which container mounts what is not asked.
-8. What could not be told is refused, and the verdict says that it could not be told.
+8. What could not be told is refused, and the verdict says that it could not be told: a digest without an answer, and one without an
+   admission of which not all was read. Where a volume is mounted, this goes for what ran beside it before, too.
 """
 
 from __future__ import annotations
@@ -176,6 +177,8 @@ def _judge_digest(
     admitting, refusals = _admitting(digest, found, around)
     if use.role != "imageVolume" and admitting:
         run = tuple(event for event in admitting if digest in event.images)
+        if not run and found.partial:
+            return _not_all_read(use, found)
         if not run:
             why = f"this digest is promoted as an artefact of {admitting[0].model} {admitting[0].version}, not as an image that runs"
             return Finding(use.path, _short(use.text), why, draft)
@@ -183,12 +186,18 @@ def _judge_digest(
     if admitting:
         events[digest] = admitting
         return None
+    if found.partial:
+        return _not_all_read(use, found)
     where = f"{place.environment or '(no environment)'} in {place.cluster}/{place.namespace}"
     why = f"no promotion event for this digest for {where}"
     reasons = [*refusals, *found.refused]
     if reasons:
         why += f" ({'; '.join(reasons[:2])}{f'; and {len(reasons) - 2} more' if len(reasons) > 2 else ''})"
     return Finding(use.path, _short(use.text), why, draft)
+
+
+def _not_all_read(use: ImageUse, found: Found) -> Finding:
+    return Finding(use.path, _short(use.text), f"could not tell whether it was promoted: {found.partial}", _TRY_AGAIN, unsure=True)
 
 
 def _admitting(digest: Digest, found: Found, around: Circumstances) -> tuple[tuple[Admission, ...], list[str]]:
@@ -216,7 +225,11 @@ def _mixed(
     volumes = _digests(all_uses, around, volumes=True)
     if not asked or not volumes:
         return []
-    beside = [running.get(digest, ()) for digest in set(_digests(all_uses, around, volumes=False).values())]
+    images = set(_digests(all_uses, around, volumes=False).values())
+    if any(_untold(archived.found.get(digest), running.get(digest, ())) for digest in images):
+        why = "could not tell what the image that runs beside this model was promoted with"
+        return [Finding(use.path, _short(use.text), why, _TRY_AGAIN, unsure=True) for use in volumes]
+    beside = [running.get(digest, ()) for digest in images]
     claiming = [
         {artifact for event in admitting for artifact in event.artifacts}
         for admitting in beside
@@ -226,16 +239,25 @@ def _mixed(
     findings: list[Finding] = []
     for use, digest in volumes.items():
         alone = any(digest in event.images for event in running.get(digest, ()))
-        if not all(digest in named for named in claiming) or (digest not in named_beside and not alone):
-            findings.append(
-                Finding(
-                    use.path,
-                    _short(use.text),
-                    "this model was not promoted together with the image that runs beside it",
-                    "promote image and artefacts in one request (spec.model.artifacts)",
-                )
-            )
+        if all(digest in named for named in claiming) and (digest in named_beside or alone):
+            continue
+        if any(_in_part(archived.found.get(one)) for one in (digest, *images)):
+            why = "could not tell whether this model was promoted together with the image that runs beside it"
+            findings.append(Finding(use.path, _short(use.text), why, _TRY_AGAIN, unsure=True))
+            continue
+        why = "this model was not promoted together with the image that runs beside it"
+        mend = "promote image and artefacts in one request (spec.model.artifacts)"
+        findings.append(Finding(use.path, _short(use.text), why, mend))
     return findings
+
+
+def _untold(found: Found | Unknown | None, admitting: Sequence[Admission]) -> bool:
+    """Whether an unread event could still claim its artefacts for this image: where one of those read admits, it could only allow more."""
+    return not admitting and _in_part(found)
+
+
+def _in_part(found: Found | Unknown | None) -> bool:
+    return not isinstance(found, Found) or bool(found.partial)
 
 
 def _known(all_uses: WorkloadReferences, archived: Archived, around: Circumstances) -> dict[Digest, tuple[Admission, ...]]:

@@ -5,12 +5,12 @@
 3. The incumbent is the promotion of a model for this environment and cluster that the store took last, as the events say and not as the
    pointers do. An event in that history that
    does not verify makes the answer unknown: the archive was altered.
-4. What is looked through is bounded; beyond the bound the answer is "could not tell".
+4. What is looked through is bounded; beyond the bound the answer is "could not tell", but for what was found within it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final
@@ -34,10 +34,14 @@ _KEPT_POLICIES: Final = 1_000
 
 @dataclass(frozen=True)
 class Found:
-    """What the archive holds of a digest: events that are believed, and in words what is not believed and why."""
+    """What the archive holds of a digest: events that are believed, and in words what is not believed and why.
+
+    ``partial`` says in words why there may be more events than these; it is empty where these are all.
+    """
 
     admissions: tuple[Admission, ...]
     refused: tuple[str, ...]
+    partial: str = ""
 
 
 class Reader:
@@ -94,24 +98,36 @@ class Reader:
         """Whether the archive holds any correction of this event."""
         return next(self.store.list(layout.corrections_prefix(event), limit=1), None) is not None
 
-    def find(self, digest: Digest, environment: str) -> Found:
-        """Return what the archive holds of an image or artefact in an environment (rules 2 and 4)."""
+    def find(self, digest: Digest, environment: str, enough: Callable[[Admission], bool] = lambda _: False) -> Found:
+        """Return what the archive holds of an image or artefact in an environment (rules 2 and 4), up to the first event that is enough."""
         admissions: list[Admission] = []
         refused: list[str] = []
         unsure: CouldNotTell | None = None
-        for request in self._pointed(layout.subject_prefix(digest, environment), MAX_POINTERS):
+        partial = ""
+        for count, key in enumerate(self.store.list(layout.subject_prefix(digest, environment), limit=MAX_POINTERS + 1)):
+            if count == MAX_POINTERS:
+                partial = f"more than {MAX_POINTERS} pointers lead to it, and no further ones were followed"
+                break
+            request = RequestId(layout.pointed_id(key))
             try:
                 verified = self.outcome(request)
-                admissions.append(admission(verified, corrected=self.is_corrected(verified.digest)))
+                found = admission(verified, corrected=self.is_corrected(verified.digest))
             except Missing:
                 refused.append(f"the archive points to the request {request[:12]}…, which has no event")
+                continue
             except (Failed, Damaged) as error:
                 refused.append(f"the event {request[:12]}… is not believed: {error}")
+                continue
             except CouldNotTell as error:
                 unsure = error
+                continue
+            admissions.append(found)
+            if enough(found):
+                partial = "no further events were looked at once one was enough"
+                break
         if unsure is not None and not admissions:
             raise unsure
-        return Found(tuple(admissions), tuple(refused))
+        return Found(tuple(admissions), tuple(refused), partial or (str(unsure) if unsure is not None else ""))
 
     def incumbent(self, model: str, environment: str, cluster: str) -> LiveIncumbent | None:
         """Return what is live for a model in an environment and cluster, or None where the archive knows no promotion of it (rule 3)."""

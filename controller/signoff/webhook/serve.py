@@ -24,6 +24,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from signoff.archive.store import Store
 from signoff.config import Door, Listener, WebhookConfig
 from signoff.errors import SignoffError
+from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
 from signoff.start import open_archive, prove, signer
 from signoff.verify.reader import Reader
@@ -60,7 +61,7 @@ def run(config: WebhookConfig) -> None:
 
 
 def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster) -> Gate:
-    memory = Memory(reader.find, time.monotonic)
+    memory = Memory(lambda key: look_up(reader, key, config.cluster, _now()), time.monotonic)
     return Gate(config.cluster, cluster, reader, memory, config.gate.exemptions, _now)
 
 

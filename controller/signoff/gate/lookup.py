@@ -1,0 +1,54 @@
+"""What is asked of the archive about one digest, and when enough of it has been read.
+
+1. An answer is kept for what was asked: a digest, in an environment and a namespace of this process's cluster, for objects that mount
+   image volumes or for those that mount none. Hence the search may know the place, and stop.
+2. An object that mounts no image volume needs one event that admits the digest here and now as an image that runs: rule 7 of the verdict
+   asks nothing of it. The first such event settles the digest, whatever artefacts it names; the others could not change the verdict.
+3. An object that mounts one needs every event of each of its digests: which artefacts go with an image, and whether it may run without
+   any, is said by all of its events together. Nothing is settled before the last.
+4. Either way so many events are looked through and no more (`MAX_POINTERS`). What was not looked through admits nothing and is no "no
+   event" either: the answer says that it is partial, and a verdict that finds no admission in it could not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+from typing import NamedTuple
+
+from signoff.gate.workloads import WorkloadReferences
+from signoff.record.values import Digest
+from signoff.verify.reader import Found, Reader
+from signoff.verify.verifier import Admission, Failed, Place, Question, admits
+
+
+class Key(NamedTuple):
+    """What is asked (rule 1). ``together``: for an object that mounts image volumes."""
+
+    digest: Digest
+    environment: str
+    namespace: str
+    together: bool
+
+
+def keys(digests: Iterable[Digest], uses: WorkloadReferences, place: Place) -> tuple[Key, ...]:
+    """Return what must be asked for a verdict on an object that names these images."""
+    together = any(use.role == "imageVolume" for use in uses.uses)
+    return tuple(Key(digest, place.environment, place.namespace, together) for digest in digests)
+
+
+def look_up(reader: Reader, key: Key, cluster: str, now: datetime) -> Found:
+    """Return what the archive holds, as far as it must be read (rules 2 to 4)."""
+    if key.together:
+        return reader.find(key.digest, key.environment)
+    question = Question(key.digest, Place(key.environment, cluster, key.namespace), now)
+    return reader.find(key.digest, key.environment, partial(_settles, question))
+
+
+def _settles(question: Question, event: Admission) -> bool:
+    try:
+        admits(event, question)
+    except Failed:
+        return False
+    return question.digest in event.images
