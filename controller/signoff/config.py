@@ -52,9 +52,10 @@ class Tls(Closed):
 
 
 class GateSettings(Closed):
-    """What the gate lets pass besides promoted models."""
+    """What the gate lets pass besides promoted models, and the folder in which it keeps what it verified for a restart (none: nowhere)."""
 
     exemptions: tuple[Exemption, ...] = ()
+    cache: Annotated[Line, StringConstraints(pattern=r"^/")] | None = None
 
     @field_validator("exemptions")
     @classmethod

@@ -2,7 +2,8 @@
 
 1. An address is `file:///absolute/path` or `s3://bucket/prefix?endpoint=…&region=…`. A relative path is refused: a
    process's working folder is nobody's choice.
-2. Opening proves that the archive is in reach and is one. Only `initialise` makes one, in S3 after it proved the bucket.
+2. Opening proves that the archive is in reach and is one, unless whoever opens it asks for no proof (`store_at`).
+   Only `initialise` makes one, in S3 after it proved the bucket.
 3. No part of an address that may hold a credential enters a message.
 """
 
@@ -29,10 +30,15 @@ def open_store(url: str) -> Store:
 
     Raises `BadAddress`, and what `Store.check` raises: `Unavailable` where no archive is, with the way to make one.
     """
-    place = _place(url)
-    store = _s3_store(place) if isinstance(place, S3Address) else FileStore(place)
+    store = store_at(url)
     store.check()
     return store
+
+
+def store_at(url: str) -> Store:
+    """The archive at `url`, not looked at: for whoever must begin while it is out of reach. Raises `BadAddress`."""
+    place = _place(url)
+    return _s3_store(place) if isinstance(place, S3Address) else FileStore(place)
 
 
 def initialise(url: str) -> None:

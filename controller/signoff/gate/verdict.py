@@ -21,7 +21,15 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
-from signoff.gate.reference import BadReference, Reference, RepositoryPattern, is_unresolved, parse_reference, parse_repository_pattern
+from signoff.gate.reference import (
+    MAX_TEXT,
+    BadReference,
+    Reference,
+    RepositoryPattern,
+    is_unresolved,
+    parse_reference,
+    parse_repository_pattern,
+)
 from signoff.gate.workloads import ImageUse, WorkloadReferences
 from signoff.record.values import Closed, Digest, Line, Text
 from signoff.verify.reader import Found
@@ -137,10 +145,9 @@ def _judge_one(
         if not is_pod:
             return None
         return Finding(use.path, repr(use.text), "no image is named", "name one by digest: registry/repository@sha256:<digest>")
-    try:
-        reference = parse_reference(use.text)
-    except BadReference as error:
-        return Finding(use.path, _short(use.text), error.what, error.mend or "write registry/repository@sha256:<digest>")
+    reference = _read(use.text)
+    if isinstance(reference, BadReference):
+        return Finding(use.path, _short(use.text), reference.what, reference.mend or "write registry/repository@sha256:<digest>")
     if not reference.qualified:
         return Finding(
             use.path,
@@ -170,7 +177,6 @@ def _judge_digest(
         why = f"pins a {str(reference.digest).partition(':')[0]} digest, and events name sha256 digests"
         return Finding(use.path, _short(use.text), why, f"pin {reference.repository}@sha256:<digest>")
     digest = Digest(str(reference.digest))
-    draft = f"draft a promotion: signoff draft {reference.repository}@{digest}"
     found = archived.found.get(digest, Unknown("it was not looked up"))
     if isinstance(found, Unknown):
         return Finding(use.path, _short(use.text), f"could not tell whether it was promoted: {found.reason}", _TRY_AGAIN, unsure=True)
@@ -181,7 +187,7 @@ def _judge_digest(
             return _not_all_read(use, found)
         if not run:
             why = f"this digest is promoted as an artefact of {admitting[0].model} {admitting[0].version}, not as an image that runs"
-            return Finding(use.path, _short(use.text), why, draft)
+            return Finding(use.path, _short(use.text), why, _draft(reference))
         admitting = run
     if admitting:
         events[digest] = admitting
@@ -193,7 +199,11 @@ def _judge_digest(
     reasons = [*refusals, *found.refused]
     if reasons:
         why += f" ({'; '.join(reasons[:2])}{f'; and {len(reasons) - 2} more' if len(reasons) > 2 else ''})"
-    return Finding(use.path, _short(use.text), why, draft)
+    return Finding(use.path, _short(use.text), why, _draft(reference))
+
+
+def _draft(reference: Reference) -> str:
+    return f"draft a promotion: signoff draft {reference.repository}@{reference.digest}"
 
 
 def _not_all_read(use: ImageUse, found: Found) -> Finding:
@@ -221,10 +231,10 @@ def _mixed(
     events: Mapping[Digest, tuple[Admission, ...]],
 ) -> list[Finding]:
     """Rule 7, over all images of the object where an image or a volume is new."""
-    running = {**_known(all_uses, archived, around), **events}
     volumes = _digests(all_uses, around, volumes=True)
     if not asked or not volumes:
         return []
+    running = {**_known(all_uses, archived, around), **events}
     images = set(_digests(all_uses, around, volumes=False).values())
     if any(_untold(archived.found.get(digest), running.get(digest, ())) for digest in images):
         why = "could not tell what the image that runs beside this model was promoted with"
@@ -280,10 +290,21 @@ def _digests(all_uses: WorkloadReferences, around: Circumstances, *, volumes: bo
 
 
 def _parsed(use: ImageUse) -> Reference | None:
+    reference = _read(use.text)
+    return None if isinstance(reference, BadReference) else reference
+
+
+def _read(text: str) -> Reference | BadReference:
+    """Return the reference, or what is wrong with it. The same few are read over and over; what is too long to be one is not remembered."""
+    return _remembered(text) if len(text) <= MAX_TEXT else _remembered.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _remembered(text: str) -> Reference | BadReference:
     try:
-        return parse_reference(use.text)
-    except BadReference:
-        return None
+        return parse_reference(text)
+    except BadReference as error:
+        return error.with_traceback(None)
 
 
 def _looked_up(reference: Reference) -> bool:
@@ -291,10 +312,15 @@ def _looked_up(reference: Reference) -> bool:
 
 
 def _exempt(reference: Reference, around: Circumstances) -> bool:
-    return reference.qualified and any(one.holds(reference.repository, around.now.date()) for one in around.exemptions)
+    if not around.exemptions or not reference.qualified:
+        return False
+    repository, today = reference.repository, around.now.date()
+    return any(one.holds(repository, today) for one in around.exemptions)
 
 
 def _short(text: str) -> str:
     name, at, digest = text.partition("@")
-    clean = "".join(character if " " < character < "\x7f" else "?" for character in f"{name}{at}{digest[:19]}"[:200])
+    cut = f"{name}{at}{digest[:19]}"[:200]
+    plain = cut.isascii() and cut.isprintable() and " " not in cut
+    clean = cut if plain else "".join(character if " " < character < "\x7f" else "?" for character in cut)
     return clean + ("…" if len(digest) > 19 or len(text) > 200 else "")

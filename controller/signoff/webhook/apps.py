@@ -19,14 +19,17 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect
 
 from signoff.errors import SignoffError
+from signoff.gate.readers import Readers
 from signoff.webhook import decisions, policies, promotions
 from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate, Mode
 from signoff.webhook.review import BadReview, Reply, Review, answer, denied, read_review
+from signoff.webhook.waiting import within
 from signoff.webhook.witness import Witness
 
 LOG: Final = logging.getLogger("signoff.webhook")
 _INLINE: Final = 256 * 1024
+_DOOR_THREADS: Final = 40
 
 
 _STATUS: Final[dict[type[SignoffError], int]] = {TooLarge: 413, TooSlow: 408, Busy: 503}
@@ -61,7 +64,7 @@ def _serve_gate(app: FastAPI, gate: Gate, mode: Mode, bodies: Bodies) -> None:
 
 def door_app(witness: Witness) -> FastAPI:
     """Return the application of the seal's door and its validating twins."""
-    app, bodies = _app(), Bodies()
+    app, bodies, threads = _app(), Bodies(), Readers(_DOOR_THREADS, waiting=1000)
     handlers = {
         "/seal/promotions": promotions.seal,
         "/seal/decisions": decisions.seal,
@@ -71,13 +74,14 @@ def door_app(witness: Witness) -> FastAPI:
         "/check/policies": policies.check,
     }
     for path, handler in handlers.items():
-        _serve(app, path, bodies, partial(handler, witness))
+        _serve(app, path, bodies, threads, partial(handler, witness))
     return app
 
 
-def _serve(app: FastAPI, path: str, bodies: Bodies, handler: Callable[[Review], Reply]) -> None:
+def _serve(app: FastAPI, path: str, bodies: Bodies, threads: Readers, handler: Callable[[Review], Reply]) -> None:
+    # In threads that keep no process from ending: what hangs there is not waited for by a SIGTERM. No API server waits longer than 30 s.
     async def review(request: Request) -> Response:
-        return await _answered(request, bodies, lambda review: run_in_threadpool(handler, review))
+        return await _answered(request, bodies, lambda review: within(30, threads, partial(handler, review), "the archive"))
 
     app.post(path)(review)
 

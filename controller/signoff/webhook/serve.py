@@ -26,11 +26,15 @@ from signoff.config import Door, Listener, WebhookConfig
 from signoff.errors import SignoffError
 from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
-from signoff.start import open_archive, prove, signer
+from signoff.start import signer
 from signoff.verify.reader import Reader
 from signoff.webhook.apps import door_app, gate_app
 from signoff.webhook.cluster import Cluster, api_client
+from signoff.webhook.evidence import Noting
 from signoff.webhook.gate import Gate
+from signoff.webhook.keeper import Keeper
+from signoff.webhook.kept import Kept
+from signoff.webhook.restart import opened, restore
 from signoff.webhook.witness import Witness
 
 LOG: Final = logging.getLogger("signoff.webhook")
@@ -50,18 +54,25 @@ def run(config: WebhookConfig) -> None:
         raise SignoffError(
             f"a file:// archive lies on one node, and cannot serve {config.replicas} replicas", where="archive", mend="use one replica"
         )
-    store, reader = open_archive(config)
-    prove(store)
+    kept = Kept(Path(config.gate.cache)) if config.gate.cache is not None else None
+    store, trust = opened(config, kept)
+    reader = Reader(store, trust)
     cluster = Cluster(api_client(config.kubeconfig))
-    servers = [_server(gate_app(_gate(config, reader, cluster)), config.gateListener, config, None)]
+    servers = [_server(gate_app(_gate(config, reader, cluster, kept)), config.gateListener, config, None)]
     if config.door is not None:
         servers.append(_server(door_app(_witness(config, store, reader, cluster)), config.door, config, config.door))
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(_serve(servers))
 
 
-def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster) -> Gate:
-    memory = Memory(lambda key: look_up(reader, key, config.cluster, _now()), time.monotonic)
+def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | None) -> Gate:
+    if kept is None:
+        memory = Memory(lambda key: look_up(reader, key, config.cluster, _now()), time.monotonic)
+    else:
+        noting = Noting(reader.store)
+        keeper = Keeper(kept, noting, Reader(noting, reader.trust), config.cluster, _now)
+        memory = Memory(keeper.look_up, time.monotonic)
+        restore(memory, kept, reader.trust, config.cluster, _now, time.monotonic)
     return Gate(config.cluster, cluster, reader, memory, config.gate.exemptions, _now)
 
 
