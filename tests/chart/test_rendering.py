@@ -219,3 +219,18 @@ def test_the_api_server_takes_every_object(control_plane: ControlPlane, tmp_path
     control_plane.kubectl("create", "namespace", NAMESPACE, check=False)
     objects = yaml.safe_dump_all(render(tmp_path, optional))
     control_plane.kubectl("create", "--dry-run=server", "--validate=strict", "--filename=-", input=objects)
+
+
+def test_the_gate_has_a_volume_of_its_own_to_keep_answers_in(tmp_path: Path) -> None:
+    for given, expected in (
+        ({}, {"emptyDir": {"sizeLimit": "128Mi"}}),
+        ({"emptyDir": None, "hostPath": {"path": "/x"}}, {"hostPath": {"path": "/x"}}),
+    ):
+        values = {"webhook": {"replicas": 1, "cacheVolume": given}} if given else {}
+        pod = of_kind(render(tmp_path, values), "Deployment")["signoff-webhook"]["spec"]["template"]["spec"]
+        assert {"name": "cache", "mountPath": "/var/cache/signoff"} in pod["containers"][0]["volumeMounts"]
+        assert [
+            {key: value for key, value in volume.items() if key != "name"} for volume in pod["volumes"] if volume["name"] == "cache"
+        ] == [expected]
+        operator = of_kind(render(tmp_path, values), "Deployment")["signoff-operator"]["spec"]["template"]["spec"]
+        assert "cache" not in {volume["name"] for volume in operator["volumes"]}
