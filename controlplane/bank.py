@@ -247,6 +247,7 @@ class Bank:
             ],
             "tls": {"certificate": str(certificate), "key": str(key)},
             "gateListener": {"host": LOOPBACK, "port": self._ports[name][0]},
+            "drainSeconds": 0,
             "door": {
                 "host": LOOPBACK,
                 "port": self._ports[name][1],

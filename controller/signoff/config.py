@@ -19,20 +19,23 @@ from signoff.record.values import Closed, DigestField, Label, Line, parse
 Network = IPv4Network | IPv6Network
 
 
-class Common(Closed):
-    """What every process is told: its cluster, the archive, and the digest of the active trust file."""
-
-    cluster: Label
-    archive: Line
-    trust: DigestField
-    kubeconfig: Line | None = None
-
-
 class Listener(Closed):
     """An address to listen on."""
 
     host: Line = "0.0.0.0"  # noqa: S104 - inside a Pod the kubelet and the API server come from outside
     port: Annotated[int, Field(ge=0, le=65535)]
+
+
+class Common(Closed):
+    """What every process is told: its cluster, the archive, and the digest of the active trust file. ``metrics`` is where it answers
+    Prometheus, in plain HTTP; without it, nowhere.
+    """
+
+    cluster: Label
+    archive: Line
+    trust: DigestField
+    kubeconfig: Line | None = None
+    metrics: Listener | None = None
 
 
 class Door(Listener):
@@ -73,6 +76,7 @@ class WebhookConfig(Common):
 
     ``pendingPerNamespace`` bounds the requests without an outcome that one namespace may hold.
     ``sealKey`` is a private key's file, or a key in a key service: ``awskms:///KEY?region=NAME``.
+    ``drainSeconds`` is how long it goes on serving after SIGTERM while readiness says no.
     """
 
     tls: Tls
@@ -83,6 +87,7 @@ class WebhookConfig(Common):
     gate: GateSettings = GateSettings()
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     pendingPerNamespace: Annotated[int, Field(ge=1, le=10_000)] = 100
+    drainSeconds: Annotated[int, Field(ge=0, le=60)] = 5
 
     @model_validator(mode="after")
     def _door_is_whole(self) -> Self:

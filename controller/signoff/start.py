@@ -11,6 +11,7 @@ from signoff.archive.store import Missing, Store
 from signoff.config import Common
 from signoff.errors import SignoffError
 from signoff.kms.address import is_address
+from signoff.metrics.archive import ArchiveMetrics, MeteredStore
 from signoff.record.bundle import Signer
 from signoff.record.keys import PemSigner
 from signoff.record.trust import MAX_TRUST, Trust, Use, read_trust
@@ -20,9 +21,9 @@ from signoff.verify.reader import Reader
 LOG = logging.getLogger("signoff")
 
 
-def open_archive(config: Common) -> tuple[Store, Reader]:
-    """Return the store and a reader under the active trust file; `SignoffError` says what is missing."""
-    store = open_store(config.archive)
+def open_archive(config: Common, metrics: ArchiveMetrics) -> tuple[Store, Reader]:
+    """Return the store, measured, and a reader under the active trust file; `SignoffError` says what is missing."""
+    store = MeteredStore(open_store(config.archive), metrics)
     store.check()
     return store, Reader(store, active_trust(store, config.trust))
 

@@ -47,8 +47,12 @@ ISSUERS = [
 ]
 
 
-def cluster_of(counting: Counting) -> Cluster:
-    settings = client.Configuration(host=counting.url)
+def unreachable_cluster() -> Cluster:
+    return cluster_at("http://127.0.0.1:1")
+
+
+def cluster_at(url: str) -> Cluster:
+    settings = client.Configuration(host=url)
     settings.retries = False
     cluster = Cluster(client.ApiClient(settings))
     cluster._labels = {name: _Labels(labels, math.inf) for name, labels in LABELS.items()}
@@ -75,7 +79,7 @@ class Listening:
         self.gate_port, self.door_port = free_ports(2)
         self.config = self._config(folder)
         self.counting = Counting()
-        cluster = cluster_of(self.counting)
+        cluster = cluster_at(self.counting.url)
         memory = Memory(lambda key: look_up(self.world.reader, key, "demo", NOW), time.monotonic)
         exemptions = self.config.gate.exemptions
         self.gate = Gate("demo", cluster, self.world.reader, memory, exemptions, lambda: NOW)

@@ -102,7 +102,7 @@ def test_bypass_15_the_door_speaks_no_plain_http(listening: Listening) -> None:
 
 
 class Process:
-    """`signoff run webhook` over an archive of its own, with an API server that does not answer, but where one is named. `start` it, and `end` it."""
+    """`signoff run webhook` over an archive of its own: `start` it, and `end` it. No API server answers, but where one is named."""
 
     def __init__(self, folder: Path, api_server: str = "http://127.0.0.1:1", **changes: Any) -> None:
         seal, event = generate_pem(), generate_pem()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Final, Literal, cast
+from typing import Any, Final, Literal, cast
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
@@ -27,6 +27,21 @@ Object = Mapping[str, Json]
 
 class ClusterError(SignoffError):
     """The API server did not do what the operator asked of it; safe to try again."""
+
+
+class MeteredApi(client.ApiClient):
+    """A client that tells ``reached`` of each answer of the API server, a refusal too, but not where it says that it cannot answer."""
+
+    def __init__(self, settings: client.Configuration, reached: Callable[[], None]) -> None:
+        super().__init__(settings)
+        self._reached = reached
+
+    def call_api(self, *args: Any, **kwargs: Any) -> Any:
+        """As `ApiClient.call_api`."""
+        response = super().call_api(*args, **kwargs)
+        if response.status < 500:
+            self._reached()
+        return response
 
 
 class Cluster:

@@ -15,7 +15,7 @@ Every error ends in "nothing promoted, nothing lost": a state that says what to 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from threading import Lock
 from typing import Final
@@ -31,6 +31,7 @@ from signoff.errors import SignoffError
 from signoff.operator.cluster import Cluster, ClusterError, Object
 from signoff.operator.commit import CannotCommit, collect, commit, outcome_due
 from signoff.operator.explanations import CannotFetch, fetch
+from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.status import State
 from signoff.policy.routing import NoRoute, asks_the_same, route
 from signoff.record.bundle import Signer
@@ -61,6 +62,7 @@ class Operator:
     signer: Signer
     explanations: ExplanationSettings
     now: Callable[[], datetime]
+    metrics: OperatorMetrics = field(default_factory=OperatorMetrics)
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,11 @@ def _promote(operator: Operator, asked: _Asked) -> State:
     target = asked.spec.target
     live = operator.reader.incumbent(asked.spec.model.name, target.environment, operator.cluster_name)
     refuse_stale(asked.spec, live)
-    freeze, digest = _reusable(operator, asked, derived, live) or _freeze(operator, asked, derived, live)
+    reused = _reusable(operator, asked, derived, live)
+    if reused is None:
+        with operator.metrics.freezing():
+            reused = _freeze(operator, asked, derived, live)
+    freeze, digest = reused
     return _decide(operator, asked, freeze, digest)
 
 
@@ -123,13 +129,18 @@ def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -
         awaited = ", ".join(collected.quorum.missing)
         message = f"frozen in {freeze.route.tier} by policy {freeze.route.policy}; awaiting {awaited}: kubectl signoff approve {asked.name}"
         return State("waiting", "AwaitingDecision", message, asked.id, freeze, digest, decided, retry=LATER, ignored=collected.ignored)
-    with _ONE_AT_A_TIME:  # so that of two promotions against one incumbent the second sees the first
-        outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
+    with operator.metrics.committing((asked.namespace, asked.name)) as ended:
+        with _ONE_AT_A_TIME:  # so that of two promotions against one incumbent the second sees the first
+            outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
+        ended(outcome.promotes)
     return _ended(outcome)
 
 
 def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest]:
-    fetched = fetch(asked.spec.explanation, asked.namespace, operator.cluster, operator.explanations)
+    source = asked.spec.explanation.source
+    kind = "inline" if source.inline is not None else "configMap" if source.configMap is not None else "url"
+    with operator.metrics.fetching(kind):
+        fetched = fetch(asked.spec.explanation, asked.namespace, operator.cluster, operator.explanations)
     frozen = freeze_request(
         Gathered(
             namespace=asked.namespace,

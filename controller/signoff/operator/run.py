@@ -4,6 +4,7 @@
    Nothing is kept in annotations, and there are no finalizers: a stopped operator holds nobody up.
 2. One promotion is reconciled by one worker at a time; while it is, another report asks for one more look afterwards.
 3. What is not ended is looked at again by itself: soon where something was out of reach (with growing pauses), at the resync otherwise.
+4. Where nothing is to be done the API server is asked all the same at each resync, so that its absence shows.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -53,6 +55,10 @@ class Queue:
             self._queued.add(key)
             self._waiting.put_nowait(key)
 
+    def depth(self) -> int:
+        """Return how many promotions wait for a look."""
+        return self._waiting.qsize()
+
     def look_at_all(self) -> None:
         """Ask for a look at every promotion that has not ended."""
         for key in (*self._timers, *self._running):
@@ -86,10 +92,13 @@ class Queue:
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self.look_at, key)
 
     def _look(self, key: Key) -> float | None:
-        promotion = self._operator.cluster.promotion(*key)
-        if promotion is None:
+        metrics = self._operator.metrics
+        with metrics.looking():
+            promotion = self._operator.cluster.promotion(*key)
+            state = None if promotion is None else reconcile(self._operator, promotion)
+        metrics.known.saw(key, state)
+        if promotion is None or state is None:
             return None
-        state = reconcile(self._operator, promotion)
         try:
             _report(self._operator, promotion, state)
         except SignoffError as error:
@@ -130,6 +139,7 @@ def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
     """Return kopf's handlers for an operator."""
     handlers = kopf.OperatorRegistry()
     queue = Queue(operator, resync)
+    operator.metrics.queue(queue.depth)
     workers: list[asyncio.Task[None]] = []
 
     @kopf.on.startup(registry=handlers)
@@ -139,6 +149,7 @@ def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
         settings.watching.server_timeout = 270
         settings.networking.request_timeout = 30
         workers.extend(asyncio.create_task(queue.work()) for _ in range(_WORKERS))
+        workers.append(asyncio.create_task(_ask_regularly(operator, resync)))
 
     @kopf.on.cleanup(registry=handlers)
     async def stop(**_: Any) -> None:
@@ -160,6 +171,14 @@ def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
         queue.look_at_all()
 
     return handlers
+
+
+async def _ask_regularly(operator: Operator, pause: float) -> None:
+    while True:
+        # Its failure shows in that the moment of the last answer grows old, and in what is looked at.
+        with suppress(SignoffError):
+            await asyncio.to_thread(operator.cluster.policies)
+        await asyncio.sleep(pause)
 
 
 def now() -> datetime:

@@ -15,7 +15,9 @@ from kubernetes import config as kube
 
 from signoff.config import Listener, OperatorConfig
 from signoff.errors import SignoffError
-from signoff.operator.cluster import Cluster
+from signoff.metrics.listener import serve_metrics
+from signoff.operator.cluster import Cluster, MeteredApi
+from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.reconcile import Operator
 from signoff.operator.run import now, registry
 from signoff.start import open_archive, prove, signer
@@ -23,17 +25,20 @@ from signoff.start import open_archive, prove, signer
 
 def run(config: OperatorConfig) -> None:
     """Watch and reconcile until SIGTERM or SIGINT; `SignoffError` says why it cannot start."""
-    store, reader = open_archive(config)
+    metrics = OperatorMetrics()
+    store, reader = open_archive(config, metrics.archive)
     prove(store)
     operator = Operator(
         cluster_name=config.cluster,
-        cluster=Cluster(client.ApiClient(_settings(config.kubeconfig))),
+        cluster=Cluster(MeteredApi(_settings(config.kubeconfig), metrics.reached)),
         store=store,
         reader=reader,
         signer=signer(config.eventKey, "event", reader.trust, config.cluster),
         explanations=config.explanations,
         now=now,
+        metrics=metrics,
     )
+    serve_metrics(metrics.registry, config.metrics)
     handlers = registry(operator, float(config.resyncSeconds))
 
     @kopf.on.login(registry=handlers)

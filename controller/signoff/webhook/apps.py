@@ -10,19 +10,23 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Final, get_args
 
-from fastapi import FastAPI, Request, Response
+from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
 
 from signoff.errors import SignoffError
 from signoff.gate.readers import Readers
 from signoff.webhook import decisions, policies, promotions
 from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate, Mode
+from signoff.webhook.metrics import Told, WebhookMetrics
 from signoff.webhook.review import BadReview, Reply, Review, answer, denied, read_review
 from signoff.webhook.waiting import within
 from signoff.webhook.witness import Witness
@@ -30,41 +34,43 @@ from signoff.webhook.witness import Witness
 LOG: Final = logging.getLogger("signoff.webhook")
 _INLINE: Final = 256 * 1024
 _DOOR_THREADS: Final = 40
-
-
+_DOOR_SECONDS: Final = 30.0
+"""No API server waits longer."""
 _STATUS: Final[dict[type[SignoffError], int]] = {TooLarge: 413, TooSlow: 408, Busy: 503}
 
+Judge = Callable[[Review], Awaitable[Reply]]
 
-def gate_app(gate: Gate) -> FastAPI:
-    """Return the gate's application. It is ready as soon as it is served: an archive out of reach must not take the gate, which answers
-    from verified memory within the grace, out of its Service.
+
+class Readiness:
+    """Whether new reviews should be sent to this process."""
+
+    def __init__(self) -> None:
+        self.draining = False
+
+
+def gate_app(gate: Gate, metrics: WebhookMetrics | None = None, readiness: Readiness | None = None) -> Starlette:
+    """Return the gate's application. It is ready as soon as it is served, until it drains: an archive out of reach must not take the gate,
+    which answers from verified memory within the grace, out of its Service.
     """
-    app, bodies = _app(), Bodies()
+    bodies, told, ready = Bodies(), metrics or WebhookMetrics(), readiness or Readiness()
 
-    for mode in get_args(Mode):
-        _serve_gate(app, gate, mode, bodies)
-
-    @app.get("/healthz")
-    async def healthz() -> Response:
+    async def healthz(_: Request) -> Response:
         return Response("ok\n")
 
-    @app.get("/readyz")
-    async def readyz() -> Response:
-        return Response("ok\n")
+    async def readyz(_: Request) -> Response:
+        return Response("draining\n", status_code=503) if ready.draining else Response("ok\n")
 
-    return app
-
-
-def _serve_gate(app: FastAPI, gate: Gate, mode: Mode, bodies: Bodies) -> None:
-    async def review(request: Request) -> Response:
-        return await _answered(request, bodies, lambda review: gate.review(review, mode))
-
-    app.post(f"/gate/{mode}")(review)
+    reviews = [_review(f"/gate/{mode}", partial(_judged_by_gate, gate, mode), bodies, told, told.gate(mode)) for mode in get_args(Mode)]
+    return Starlette(routes=[*reviews, Route("/healthz", healthz), Route("/readyz", readyz)])
 
 
-def door_app(witness: Witness) -> FastAPI:
+async def _judged_by_gate(gate: Gate, mode: Mode, review: Review) -> Reply:
+    return await gate.review(review, mode)
+
+
+def door_app(witness: Witness, metrics: WebhookMetrics | None = None) -> Starlette:
     """Return the application of the seal's door and its validating twins."""
-    app, bodies, threads = _app(), Bodies(), Readers(_DOOR_THREADS, waiting=1000)
+    bodies, told, threads = Bodies(), metrics or WebhookMetrics(), Readers(_DOOR_THREADS, waiting=1000)
     handlers = {
         "/seal/promotions": promotions.seal,
         "/seal/decisions": decisions.seal,
@@ -73,42 +79,59 @@ def door_app(witness: Witness) -> FastAPI:
         "/check/decisions": decisions.check,
         "/check/policies": policies.check,
     }
+    routes: list[Route] = []
     for path, handler in handlers.items():
-        _serve(app, path, bodies, threads, partial(handler, witness))
-    return app
+        judge = partial(_judged_by_door, threads, partial(handler, witness))
+        routes.append(_review(path, judge, bodies, told, told.door(path)))
+    return Starlette(routes=routes)
 
 
-def _serve(app: FastAPI, path: str, bodies: Bodies, threads: Readers, handler: Callable[[Review], Reply]) -> None:
-    # In threads that keep no process from ending: what hangs there is not waited for by a SIGTERM. No API server waits longer than 30 s.
+async def _judged_by_door(threads: Readers, handler: Callable[[Review], Reply], review: Review) -> Reply:
+    # In threads that keep no process from ending: what hangs there is not waited for by a SIGTERM.
+    return await within(_DOOR_SECONDS, threads, partial(handler, review), "the archive")
+
+
+def _review(path: str, judge: Judge, bodies: Bodies, metrics: WebhookMetrics, told: Told) -> Route:
     async def review(request: Request) -> Response:
-        return await _answered(request, bodies, lambda review: within(30, threads, partial(handler, review), "the archive"))
+        return await _answered(request, bodies, judge, metrics, told)
 
-    app.post(path)(review)
-
-
-def _app() -> FastAPI:
-    return FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    return Route(path, review, methods=["POST"])
 
 
-async def _answered(request: Request, bodies: Bodies, judge: Callable[[Review], Awaitable[Reply]]) -> Response:
+async def _answered(request: Request, bodies: Bodies, judge: Judge, metrics: WebhookMetrics, told: Told) -> Response:
     with bodies.share() as hold:
         try:
             body = await read_body(request, hold)
+            began = time.perf_counter()
             review = read_review(body) if len(body) <= _INLINE else await run_in_threadpool(read_review, body)
-        except ClientDisconnect:
+        except ClientDisconnect as error:
+            metrics.unread(error)
             return Response(status_code=400)
         except SignoffError as error:
+            metrics.unread(error)
             return Response(f"{error}\n", status_code=_STATUS.get(type(error), 400), media_type="text/plain")
-        return Response(answer(review.uid, await _judged(review, judge)), media_type="application/json")
+        result = await _judged(review, judge)
+        answered = answer(review.uid, _reply(review, result))
+        told(result, time.perf_counter() - began)
+        return Response(answered, media_type="application/json")
 
 
-async def _judged(review: Review, judge: Callable[[Review], Awaitable[Reply]]) -> Reply:
+async def _judged(review: Review, judge: Judge) -> Reply | Exception:
     try:
-        reply = await judge(review)
+        return await judge(review)
     except SignoffError as error:
-        reply = denied(error)
-    except Exception:  # an error of ours must not become an admission
+        return error
+    except Exception as error:  # an error of ours must not become an admission
         LOG.exception("review %s of %s %s/%s failed", review.uid, review.kind, review.namespace, review.name)
+        return error
+
+
+def _reply(review: Review, result: Reply | Exception) -> Reply:
+    if isinstance(result, Reply):
+        reply = result
+    elif isinstance(result, SignoffError):
+        reply = denied(result)
+    else:
         reply = denied(BadReview("signoff failed on this review; nothing was decided", mend="see the webhook's log"))
     if reply.denial is not None:
         told = f"denied {review.kind} {review.namespace}/{review.name}: {reply.denial}"

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
@@ -75,7 +75,6 @@ class Cluster:
 
     def __init__(self, api: client.ApiClient) -> None:
         self._api = api
-        self._core = client.CoreV1Api(api)
         self._custom = client.CustomObjectsApi(api)
         self._authorization = client.AuthorizationV1Api(api)
         self._labels: dict[str, _Labels] = {}
@@ -94,15 +93,31 @@ class Cluster:
             return known
         read_at = time.monotonic()
         try:
-            found = self._core.read_namespace(namespace, _request_timeout=_TIMEOUT)
+            labels = self._labels_of(namespace)
         except (ApiException, HTTPError) as error:
             raise _failed(f"namespace {namespace}", error) from None
-        labels: Mapping[str, str] = (found.metadata.labels if found.metadata else None) or {}
         with self._lock:
             if len(self._labels) >= _MAX_NAMESPACES:
                 self._labels.clear()
             self._labels[namespace] = _Labels(labels, read_at)
         return labels
+
+    def _labels_of(self, namespace: str) -> Mapping[str, str]:
+        # Not by CoreV1Api: importing it reads the models of the whole core group, a second and 80 MiB at each start.
+        asked = self._api.param_serialize(
+            "GET",
+            "/api/v1/namespaces/{name}",
+            path_params={"name": namespace},
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        response = self._api.call_api(*asked, _request_timeout=_TIMEOUT)
+        response.read()  # type: ignore[no-untyped-call]
+        found: Any = self._api.response_deserialize(response, {"200": "object"}).data
+        metadata = found.get("metadata") or {}
+        if metadata.get("name") != namespace:  # a list, or another path than was meant
+            raise ClusterError("the API server answered with something else", where=f"namespace {namespace}", mend="try again")
+        return metadata.get("labels") or {}
 
     def promotion(self, namespace: str, name: str) -> Mapping[str, Json]:
         """Return a ModelPromotion; `NotFound` where there is none."""

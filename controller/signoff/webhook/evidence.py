@@ -19,7 +19,9 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import Missing, Proof, Refused, Store, Stored, TooLarge, Unavailable
+from signoff.decision.seals import Filed
 from signoff.errors import SignoffError
+from signoff.verify.case import Outcome
 from signoff.verify.verifier import policies_named
 
 _POLICIES: Final = layout.statements_prefix("policy")
@@ -141,7 +143,7 @@ def _noted(evidence: Evidence, prefix: str, found: Iterator[str], limit: int | N
 
 def _named(bundle: bytes) -> tuple[str, ...]:
     try:
-        return tuple(layout.statement("policy", digest) for digest in policies_named(bundle))
+        return tuple(layout.statement("policy", digest) for digest in policies_named(Outcome(Filed(bundle, None), None)))
     except SignoffError:
         return ()
 

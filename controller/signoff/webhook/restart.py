@@ -24,6 +24,7 @@ from signoff.config import Common
 from signoff.errors import SignoffError
 from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
+from signoff.metrics.archive import ArchiveMetrics, MeteredStore
 from signoff.record.trust import MAX_TRUST, Trust, read_trust
 from signoff.record.values import sha256
 from signoff.start import open_archive, prove
@@ -72,18 +73,18 @@ class ProvenFirst:
         return self._store.prove()
 
 
-def opened(config: Common, kept: Kept | None) -> tuple[Store, Trust]:
+def opened(config: Common, kept: Kept | None, metrics: ArchiveMetrics) -> tuple[Store, Trust]:
     """Return the archive and the active trust file; where it is out of reach, on what was kept (rule 1)."""
     if kept is None:
-        return _opened(config)
+        return _opened(config, metrics)
     try:
-        store, trust = _in_time(partial(_opened, config))
+        store, trust = _in_time(partial(_opened, config, metrics))
     except Unavailable as error:
         data = kept.trust(config.trust)
         if data is None:
             raise
         LOG.warning("the archive is out of reach, so the gate starts on what it kept: %s", error)
-        return ProvenFirst(store_at(config.archive)), read_trust(data, "kept trust file")
+        return ProvenFirst(MeteredStore(store_at(config.archive), metrics)), read_trust(data, "kept trust file")
     _keep_trust(store, config, kept)
     return store, trust
 
@@ -116,8 +117,8 @@ def _verifies(answer: Answer, memory: Memory, trust: Trust, cluster: str, now: d
     return True
 
 
-def _opened(config: Common) -> tuple[Store, Trust]:
-    store, reader = open_archive(config)
+def _opened(config: Common, metrics: ArchiveMetrics) -> tuple[Store, Trust]:
+    store, reader = open_archive(config, metrics)
     prove(store)
     return store, reader.trust
 

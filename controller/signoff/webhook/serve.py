@@ -1,6 +1,9 @@
 """The webhook's process: two listeners, one loop. The door demands a client certificate of the configured CA, and nobody else has one.
 
-On SIGTERM both listeners finish what they have begun and take nothing new.
+1. On SIGTERM readiness says no at once, while both listeners go on for ``drainSeconds``: until every node has heard of it, reviews keep
+   coming, and each is answered. A connection is closed with its next answer, so that the API server opens its next one elsewhere.
+2. Then, and at once on SIGINT, the listeners finish what they have begun and take nothing new.
+3. A second signal ends the process without waiting for anything.
 """
 
 from __future__ import annotations
@@ -8,17 +11,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import ssl
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 import uvicorn
 import uvloop
-from fastapi import FastAPI
+from starlette.applications import Starlette
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from signoff.archive.store import Store
@@ -26,14 +30,16 @@ from signoff.config import Door, Listener, WebhookConfig
 from signoff.errors import SignoffError
 from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
+from signoff.metrics.listener import serve_metrics
 from signoff.start import signer
 from signoff.verify.reader import Reader
-from signoff.webhook.apps import door_app, gate_app
+from signoff.webhook.apps import Readiness, door_app, gate_app
 from signoff.webhook.cluster import Cluster, api_client
 from signoff.webhook.evidence import Noting
 from signoff.webhook.gate import Gate
 from signoff.webhook.keeper import Keeper
 from signoff.webhook.kept import Kept
+from signoff.webhook.metrics import WebhookMetrics
 from signoff.webhook.restart import opened, restore
 from signoff.webhook.witness import Witness
 
@@ -54,25 +60,36 @@ def run(config: WebhookConfig) -> None:
         raise SignoffError(
             f"a file:// archive lies on one node, and cannot serve {config.replicas} replicas", where="archive", mend="use one replica"
         )
+    metrics, readiness = WebhookMetrics(), Readiness()
     kept = Kept(Path(config.gate.cache)) if config.gate.cache is not None else None
-    store, trust = opened(config, kept)
+    store, trust = opened(config, kept, metrics.archive)
     reader = Reader(store, trust)
     cluster = Cluster(api_client(config.kubeconfig))
-    servers = [_server(gate_app(_gate(config, reader, cluster, kept)), config.gateListener, config, None)]
+    gate = gate_app(_gate(config, reader, cluster, kept, metrics), metrics, readiness)
+    servers = [_server(gate, config.gateListener, config, None)]
     if config.door is not None:
-        servers.append(_server(door_app(_witness(config, store, reader, cluster)), config.door, config, config.door))
+        door = door_app(_witness(config, store, reader, cluster), metrics)
+        servers.append(_server(door, config.door, config, config.door))
+
+    def drain() -> None:
+        readiness.draining = True
+        metrics.drains()
+
+    serve_metrics(metrics.registry, config.metrics)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(servers))
+        runner.run(serve(servers, drain, config.drainSeconds))
 
 
-def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | None) -> Gate:
+def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | None, metrics: WebhookMetrics) -> Gate:
+    measured = metrics.verifications.measured
     if kept is None:
-        memory = Memory(lambda key: look_up(reader, key, config.cluster, _now()), time.monotonic)
+        memory = Memory(measured(lambda key: look_up(reader, key, config.cluster, _now())), time.monotonic)
     else:
         noting = Noting(reader.store)
         keeper = Keeper(kept, noting, Reader(noting, reader.trust), config.cluster, _now)
-        memory = Memory(keeper.look_up, time.monotonic)
+        memory = Memory(measured(keeper.look_up), time.monotonic)
         restore(memory, kept, reader.trust, config.cluster, _now, time.monotonic)
+    metrics.watch(memory, time.monotonic)
     return Gate(config.cluster, cluster, reader, memory, config.gate.exemptions, _now)
 
 
@@ -81,7 +98,7 @@ def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Clust
     return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace)
 
 
-def _server(app: FastAPI, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:
+def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:
     client_ca = door.clientCa if door is not None else None
     for path in (config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())):
         if not Path(path).is_file():
@@ -130,15 +147,29 @@ def common_names(certificate: object) -> set[str]:
     return {value for parts in subject for key, value in parts if key == "commonName"}
 
 
-async def _serve(servers: Sequence[_Server]) -> None:
+async def serve(servers: Sequence[_Server], drain: Callable[[], None], drain_seconds: float) -> None:
+    """Serve until a signal says otherwise (rules 1 to 3); ``drain`` is called when the end begins."""
     loop = asyncio.get_running_loop()
+    stopping = False
 
     def stop() -> None:
         for server in servers:
             server.should_exit = True
 
+    def told(number: signal.Signals) -> None:
+        nonlocal stopping
+        if stopping:
+            LOG.warning("a second signal: ending at once")
+            logging.shutdown()
+            os._exit(128 + number)  # threads that wait for an archive would be waited for
+        stopping = True
+        drain()
+        for server in servers:
+            server.config.encoded_headers.append((b"connection", b"close"))
+        loop.call_later(drain_seconds if number == signal.SIGTERM else 0, stop)
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, told, number)
     try:
         await asyncio.gather(*(server.serve() for server in servers))
     finally:
