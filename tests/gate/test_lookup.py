@@ -161,6 +161,17 @@ def test_a_new_volume_beside_an_old_image_that_could_not_be_told_is_refused(unto
     assert "could not tell what the image that runs beside" in verdict.findings[0].why
 
 
+def test_a_volume_whose_image_was_read_in_part_is_not_plainly_refused() -> None:
+    """Of the image's two events the one that names the artefact was not read."""
+    uses = workload(pod_spec(["<a>"], volumes=("<c>",)))
+    around = Circumstances(Place(*HERE), NOW, ())
+    volume = Found((event("AX"),), ())
+    whole = Archived({digest("a"): Found((event("A"), event("AX")), ()), digest("c"): volume}, {})
+    part = Archived({digest("a"): Found((event("A"),), (), "not all were read"), digest("c"): volume}, {})
+    assert judge(uses, uses.uses, whole, around).admitted
+    assert judge(uses, uses.uses, part, around).unsure
+
+
 IMAGES = st.lists(st.sampled_from(["<a>", "<b>", "<c>", "<d>"]), min_size=1, max_size=3)
 
 
