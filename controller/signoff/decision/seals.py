@@ -116,8 +116,7 @@ def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, w
     opened, policy, content = publication.opened, publication.opened.statement.predicate, publication.content
     key = signed_by(opened.bundle, trust, where, _kept_check)
     require_key(key, "seal", policy.cluster, target, filed.stored_at, where)
-    _require_subjects(opened.statement, (Subject.of(policy.name, sha256(content)),), where)
-    if opened.bundle.digest != digest:
+    if publication.digest != digest:
         raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
     publisher = f"{policy.publisher.subject} ({policy.publisher.issuer})"
     answer = trust.publisher(policy.publisher.issuer, policy.publisher.subject, filed.stored_at)
@@ -138,6 +137,7 @@ def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, w
 class _Publication:
     opened: Opened[PublishedPolicy]
     content: bytes
+    digest: Digest
 
 
 @lru_cache(maxsize=_KEPT)
@@ -146,7 +146,8 @@ def _publication(bundle: bytes, where: str) -> _Publication:
     content = b64decode(opened.statement.predicate.content, f"{where}.content")
     if len(content) > MAX_POLICY:  # what is refused is not kept, so that what is kept is bounded in bytes too
         raise RecordError(f"{len(content)} bytes are more than the {MAX_POLICY} allowed", where=f"{where}.content")
-    return _Publication(opened, content)
+    _require_subjects(opened.statement, (Subject.of(opened.statement.predicate.name, sha256(content)),), where)
+    return _Publication(opened, content, opened.bundle.digest)
 
 
 @lru_cache(maxsize=_KEPT)

@@ -10,6 +10,7 @@ Source: in-toto Attestation Framework, Statement v1; Sigstore protobuf-specs, bu
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Generic, Literal, Protocol, TypeVar
@@ -23,6 +24,14 @@ BUNDLE_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 MAX_BUNDLE: Final = 4 * 1024 * 1024
+
+# What stands before and behind the payload in the bytes of a bundle as we write it (JCS).
+_HEAD: Final = b'{"dsseEnvelope":{"payload":"'
+_TAIL: Final = re.compile(
+    rb'","payloadType":"application/vnd[.]in-toto[+]json","signatures":\[[{]"sig":"([A-Za-z0-9+/]+={0,2})"[}]\][}],'
+    rb'"mediaType":"application/vnd[.]dev[.]sigstore[.]bundle[.]v0[.]3[+]json",'
+    rb'"verificationMaterial":[{]"publicKey":[{]"hint":"(sha256:[0-9a-f]{64})"[}][}][}]'
+)
 
 
 class Signer(Protocol):
@@ -146,11 +155,32 @@ def sign_bundle(payload: bytes, signer: Signer) -> bytes:
 
 def read_bundle(data: bytes, where: str) -> Bundle:
     """Return a bundle taken apart; `RecordError` where the bytes are not exactly of the shape that we write."""
-    loads(data, where, limit=MAX_BUNDLE)
-    parsed = parse(_Bundle, data, where)
-    bundle = _taken_apart(parsed, where)
+    bundle = _as_written(data) or _held_to_form(data, where)
     loads_unambiguous(bundle.payload, f"{where}.statement", limit=MAX_BUNDLE)
     return bundle
+
+
+def _held_to_form(data: bytes, where: str) -> Bundle:
+    loads(data, where, limit=MAX_BUNDLE)
+    return _taken_apart(parse(_Bundle, data, where), where)
+
+
+def _as_written(data: bytes) -> Bundle | None:
+    """Return a bundle whose bytes are those that `sign_bundle` writes, but for payload, signature and key: strict JSON of our shape.
+
+    None says nothing: the schema decides then.
+    """
+    ends = data.find(b'"', len(_HEAD))
+    if len(data) > MAX_BUNDLE or not data.startswith(_HEAD) or ends < 0:
+        return None
+    rest = _TAIL.fullmatch(data, ends)
+    if rest is None or ends == len(_HEAD):
+        return None
+    try:
+        payload = b64decode(data[len(_HEAD) : ends].decode("ascii"), "")
+        return Bundle(payload, b64decode(rest[1].decode("ascii"), ""), Digest(rest[2].decode("ascii")))
+    except (RecordError, UnicodeError):
+        return None
 
 
 def open_bundle(data: bytes, where: str) -> Bundle:

@@ -203,6 +203,30 @@ def claimed_comparison(spec: Spec) -> Comparison:
     )
 
 
+def is_claimed(shown: Comparison, spec: Spec) -> bool:
+    """Whether a comparison is the one that `claimed_comparison` gives, asked without making it."""
+
+    def same(entry: ComparisonEntry | None, one: ClaimedEntry | None) -> bool:
+        if entry is None or one is None:
+            return entry is one
+        return (
+            (entry.name, entry.version, entry.digest) == (one.name or spec.model.name, one.version, one.digest)
+            and len(entry.metrics) == len(one.metrics)
+            and all(
+                figure.name == metric.name and figure.value == metric.value and figure.source == "claimed"
+                for figure, metric in zip(entry.metrics, one.metrics, strict=True)
+            )
+        )
+
+    claimed, challengers = spec.comparison, spec.comparison.challengers or ()
+    return (
+        same(shown.candidate, claimed.candidate)
+        and same(shown.incumbent, claimed.incumbent)
+        and len(shown.challengers) == len(challengers)
+        and all(map(same, shown.challengers, challengers))
+    )
+
+
 def read_freeze(data: bytes, where: str = "freeze") -> Freeze:
     """Return the freeze of a payload's exact bytes; `RecordError` where they are none, or not in their one spelling (rule 1)."""
     return freeze_and_value(data, where)[0]

@@ -8,7 +8,7 @@ from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submis
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import includes, laxity
 from signoff.record.canonical import Json, b64decode
-from signoff.record.freeze import claimed_comparison
+from signoff.record.freeze import is_claimed
 from signoff.record.promotion import (
     PROMOTION_TYPE,
     REJECTION_TYPE,
@@ -61,8 +61,9 @@ def payload(case: Case) -> None:
     if case.statement.subject != subjects(case.freeze, case.payload):
         raise NotBelieved("the subjects are not those of the payload", where="event.subject")
     spec = case.freeze.request.spec
-    shown = (case.freeze.comparison, case.freeze.datasets, case.freeze.explanation.mediaType, case.freeze.explanation.digest)
-    if shown != (claimed_comparison(spec), spec.datasets, spec.explanation.mediaType, spec.explanation.digest):
+    shown = (case.freeze.datasets, case.freeze.explanation.mediaType, case.freeze.explanation.digest)
+    asked = (spec.datasets, spec.explanation.mediaType, spec.explanation.digest)
+    if shown != asked or not is_claimed(case.freeze.comparison, spec):
         raise NotBelieved("the payload shows other than its request asks for", where=f"{_REQUEST}.content")
 
 
