@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -19,11 +20,13 @@ _WIDTH: Final = 98
 class Progress:
     """Says how far something is. Call `step` as often as you like."""
 
-    def __init__(self, what: str) -> None:
+    def __init__(self, what: str, *, elsewhere: bool = True) -> None:
         self._what = what
         self._next = time.monotonic() + QUIET
         self._drawn = False
         self._terminal = sys.stderr.isatty()
+        if not self._terminal and not elsewhere:
+            self._next = math.inf
 
     def step(self, how_far: str) -> None:
         """Tell how far it is, if it is time to tell anything."""
@@ -48,9 +51,9 @@ class Progress:
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Progress]:
-    """Open the progress of something, and clear its line in the end."""
-    shown = Progress(what)
+def progress(what: str, *, elsewhere: bool = True) -> Iterator[Progress]:
+    """Open the progress of something, and clear its line in the end; ``elsewhere`` says whether to tell where there is no terminal."""
+    shown = Progress(what, elsewhere=elsewhere)
     try:
         yield shown
     finally:

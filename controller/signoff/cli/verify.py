@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +16,9 @@ from signoff.archive import layout
 from signoff.archive.store import Missing
 from signoff.cli import find, options, output, reach
 from signoff.cli.account import account, lines, machine
-from signoff.cli.audit import Audit, Finding
+from signoff.cli.audit import Audit
+from signoff.cli.audit_hands import Place
+from signoff.cli.audit_objects import Finding
 from signoff.cli.progress import progress
 from signoff.decision.seals import CouldNotTell, Filed
 from signoff.errors import SignoffError
@@ -50,10 +54,15 @@ class Step:
 @click.argument("event", required=False)
 @click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", help="Verify the bundle in this file.")
 @click.option("--trust-file", type=click.Path(path_type=Path), metavar="FILE", help="For --bundle without an archive: the trust file.")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), metavar="N", help="Verify the archive by N processes.  [default: as many as there are cores]"
+)
 @options.archive(required=False)
 @options.trust(required=False)
 @options.output()
-def command(event: str | None, bundle: Path | None, trust_file: Path | None, archive: str | None, trust: str | None, form: str) -> int:
+def command(
+    event: str | None, bundle: Path | None, trust_file: Path | None, jobs: int | None, archive: str | None, trust: str | None, form: str
+) -> int:
     """Verify EVENT (an id, its beginning, or the event's digest), a bundle, or without either the whole archive.
 
     Exit code: 0 all of it verifies, 1 something does not, 2 it could not be told.
@@ -65,7 +74,10 @@ def command(event: str | None, bundle: Path | None, trust_file: Path | None, arc
         missing = "--archive" if archive is None else "--trust"
         raise SignoffError("is missing", where=missing, mend=f"give {missing}, or a bundle with --bundle and --trust-file")
     reader = reach.reader(archive, trust)
-    return _whole(reader, as_json=as_json) if event is None else _one(reader, event, as_json=as_json)
+    if event is not None:
+        return _one(reader, event, as_json=as_json)
+    audit = Audit(reader, Place(archive, trust), jobs or len(os.sched_getaffinity(0)))
+    return _whole(audit, as_json=as_json)
 
 
 def _one(reader: Reader, event: str, *, as_json: bool) -> int:
@@ -151,10 +163,15 @@ def _short(verified: Verified) -> list[tuple[str, str]]:
     return [("decided by", names), ("id", verified.id), ("event", verified.digest)]
 
 
-def _whole(reader: Reader, *, as_json: bool) -> int:
-    audit = Audit(reader)
-    with progress("verifying") as shown:
-        found = list(audit.findings(shown.step))
+def _whole(audit: Audit, *, as_json: bool) -> int:
+    with progress("verifying", elsewhere=False) as shown:
+        begun = time.monotonic()
+
+        def step(objects: int) -> None:
+            rate = objects / max(time.monotonic() - begun, 0.001)
+            shown.step(f"{objects:,} objects, {audit.promotions + audit.rejections:,} events; {rate:,.0f} objects a second")
+
+        found = list(audit.findings(step))
     if as_json:
         listed: list[Json] = [{"kind": one.kind, "key": one.key, "what": one.what, "mend": one.mend} for one in found]
         counted: dict[str, Json] = {**audit.counts, "promotions": audit.promotions, "rejections": audit.rejections}

@@ -208,7 +208,7 @@ def is_claimed(shown: Comparison, spec: Spec) -> bool:
 
     def same(entry: ComparisonEntry | None, one: ClaimedEntry | None) -> bool:
         if entry is None or one is None:
-            return entry is one
+            return entry is None and one is None
         return (
             (entry.name, entry.version, entry.digest) == (one.name or spec.model.name, one.version, one.digest)
             and len(entry.metrics) == len(one.metrics)
