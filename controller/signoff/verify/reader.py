@@ -5,7 +5,8 @@
 3. The incumbent is the promotion of a model for this environment and cluster that the store took last, as the events say and not as the
    pointers do. An event in that history that
    does not verify makes the answer unknown: the archive was altered.
-4. What is looked through is bounded; beyond the bound the answer is "could not tell", but for what was found within it.
+4. The archive is read for each question; only what follows from the bytes that were read is kept (`kept`).
+5. What is looked through is bounded; beyond the bound the answer is "could not tell", but for what was found within it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freez
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
-from signoff.verify.verifier import Admission, Failed, Verified, admission, policies_named, verify
+from signoff.verify.kept import Kept
+from signoff.verify.verifier import Admission, Failed, Verified, admission, policies_named
 
 MAX_POINTERS: Final = 200
 MAX_PINS: Final = 20
@@ -52,12 +54,13 @@ class Reader:
         self.trust = trust
         self._policies: dict[Digest, Filed] = {}
         self._lock = Lock()
+        self._kept = Kept(trust)
 
     def outcome(self, request: RequestId) -> Verified:
         """Return the verified outcome of a request; `Missing` where there is none, `Failed` and `CouldNotTell` as `verify`."""
         stored = self.store.read(layout.event(request), limit=MAX_BUNDLE)
         outcome = Outcome(Filed(stored.data, stored.stored_at), request)
-        return verify(outcome, self.trust, self.policies_of(outcome))
+        return self._kept.verified(outcome, self.policies_of, self._policies_at)
 
     def policies_of(self, outcome: Outcome) -> dict[Digest, Filed]:
         """Return the statements of the policies that an unverified outcome names, as far as the archive holds them."""
@@ -65,6 +68,9 @@ class Reader:
             named = policies_named(outcome)
         except SignoffError:
             return {}  # the verifier says what is wrong with the bundle
+        return self._policies_at(named)
+
+    def _policies_at(self, named: tuple[Digest, ...]) -> dict[Digest, Filed]:
         found: dict[Digest, Filed] = {}
         for digest in named[:MAX_POINTERS]:
             try:
@@ -99,7 +105,7 @@ class Reader:
         return next(self.store.list(layout.corrections_prefix(event), limit=1), None) is not None
 
     def find(self, digest: Digest, environment: str, enough: Callable[[Admission], bool] = lambda _: False) -> Found:
-        """Return what the archive holds of an image or artefact in an environment (rules 2 and 4), up to the first event that is enough."""
+        """Return what the archive holds of an image or artefact in an environment (rules 2 and 5), up to the first event that is enough."""
         admissions: list[Admission] = []
         refused: list[str] = []
         unsure: CouldNotTell | None = None
