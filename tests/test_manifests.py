@@ -13,7 +13,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signoff.manifests import MAX_BYTES, MAX_DOCUMENTS, BadManifest, documents, one_mapping
+from signoff.manifests import MAX_BYTES, MAX_DOCUMENTS, MAX_NODES_EACH, BadManifest, documents, one_mapping
 from signoff.record.canonical import dumps
 
 ROOT = Path(__file__).parent.parent
@@ -139,3 +139,17 @@ def test_json_is_read_as_json(value: Any) -> None:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("examples/**/*.yaml")) + sorted(ROOT.glob("crds/*.yaml")), ids=lambda path: path.name)
 def test_what_we_ship_is_read_as_everybody_reads_it(path: Path) -> None:
     assert list(documents(path.read_bytes(), path.name)) == [one for one in yaml.safe_load_all(path.read_bytes()) if one is not None]
+
+
+def test_bypass_12_a_number_to_the_base_of_60_costs_no_more_than_its_text() -> None:
+    began = time.process_time()
+    [found] = documents(b"a: 1" + b":1" * 500_000, "file.yaml")
+    assert isinstance(found, dict)
+    assert found["a"] == "1" + ":1" * 500_000
+    assert time.process_time() - began < 5
+
+
+def test_bypass_12_nodes_are_counted_as_they_come() -> None:
+    began = time.process_time()
+    assert f"more than {MAX_NODES_EACH} nodes in a document" in refusal(b"[" + b"a," * (MAX_BYTES // 2 - 2) + b"a]")
+    assert time.process_time() - began < 30

@@ -1,8 +1,10 @@
 """Reading YAML that somebody wrote: manifests and configuration.
 
-1. At most 16 MiB and 5,000 documents; aliases are followed, and what they unfold to is bounded; no duplicate keys, no tags but YAML's own.
+1. At most 16 MiB, 5,000 documents, a million nodes, and 200,000 of them in one document; aliases are followed, and what they unfold to is
+   bounded; no duplicate keys, no tags but YAML's own.
 2. What comes out is JSON: keys are text, a date stays the text that was written, and there are no binaries, sets, infinities or halves of
    characters.
+3. A number is read as Kubernetes reads it: 1:30 is text and no number to the base of 60, and an integer has at most 64 bits.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ MAX_BYTES: Final = 16 * 1024 * 1024
 MAX_DOCUMENTS: Final = 5_000
 MAX_DEPTH: Final = 64
 MAX_NODES: Final = 1_000_000
+MAX_NODES_EACH: Final = 200_000
+MAX_INTEGER: Final = 2**64 - 1
+_DIGITS: Final = 80
 _SHOWN: Final = 500
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 
@@ -31,8 +36,18 @@ class BadManifest(SignoffError):
 
 class _Loader(yaml.SafeLoader):
     depth = 0
+    nodes = 0
+    nodes_before = 0
+
+    def compose_document(self) -> yaml.Node | None:
+        self.nodes_before = self.nodes
+        return super().compose_document()
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        # Counted as they come: a document that is refused only when it is whole has cost what it asked for by then.
+        self.nodes += 1
+        if self.nodes > MAX_NODES or self.nodes - self.nodes_before > MAX_NODES_EACH:
+            raise yaml.YAMLError(f"more than {MAX_NODES_EACH} nodes in a document, or {MAX_NODES} in all; split the file")
         self.depth += 1
         if self.depth > MAX_DEPTH:
             raise yaml.YAMLError(f"nested deeper than {MAX_DEPTH}")
@@ -64,11 +79,46 @@ def _text(loader: _Loader, node: yaml.ScalarNode) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass") if _SURROGATE.search(text) else text
 
 
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    _require_number(node)
+    value = loader.construct_yaml_int(node)
+    if abs(value) > MAX_INTEGER:
+        raise yaml.constructor.ConstructorError(None, None, "an integer beyond 64 bits; quote it", node.start_mark)
+    return int(value)
+
+
+def _float(loader: _Loader, node: yaml.ScalarNode) -> float:
+    _require_number(node)
+    return float(loader.construct_yaml_float(node))
+
+
+def _require_number(node: yaml.ScalarNode) -> None:
+    # To the base of 60 a number costs the square of its length, and overflows.
+    if len(node.value) > _DIGITS or ":" in node.value:
+        raise yaml.constructor.ConstructorError(None, None, f"{node.value[:_DIGITS]!r} is no number; quote it", node.start_mark)
+
+
 _NO_TYPES: Final = {"tag:yaml.org,2002:timestamp", "tag:yaml.org,2002:value"}
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 _Loader.add_constructor("tag:yaml.org,2002:str", _text)
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+_Loader.add_constructor("tag:yaml.org,2002:float", _float)
+_BASE_60: Final = re.compile(r"[-+]?[0-9][0-9_]*:")
+_NUMBERS: Final = {"tag:yaml.org,2002:int", "tag:yaml.org,2002:float"}
+
+
+class _Decimal:
+    """A pattern of YAML 1.1's numbers that matches none to the base of 60 (rule 3)."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self._pattern = pattern
+
+    def match(self, text: str) -> re.Match[str] | None:
+        return None if _BASE_60.match(text) else self._pattern.match(text)
+
+
 _Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag not in _NO_TYPES]
+    first: [(tag, _Decimal(pattern) if tag in _NUMBERS else pattern) for tag, pattern in resolvers if tag not in _NO_TYPES]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
 
