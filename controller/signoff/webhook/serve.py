@@ -23,7 +23,6 @@ from typing import Final
 import uvicorn
 import uvloop
 from starlette.applications import Starlette
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from signoff.archive.store import Store
 from signoff.config import Door, Listener, WebhookConfig
@@ -40,6 +39,7 @@ from signoff.webhook.gate import Gate
 from signoff.webhook.keeper import Keeper
 from signoff.webhook.kept import Kept
 from signoff.webhook.metrics import WebhookMetrics
+from signoff.webhook.protocol import Bounded
 from signoff.webhook.restart import opened, restore
 from signoff.webhook.witness import Witness
 
@@ -107,7 +107,7 @@ def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Doo
         app,
         host=listener.host,
         port=listener.port,
-        http=_protocol_for(door.clientNames) if door is not None else "httptools",
+        http=_protocol_for(door.clientNames) if door is not None else Bounded,
         limit_concurrency=1000,
         lifespan="off",
         access_log=False,
@@ -128,10 +128,10 @@ def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Doo
     return _Server(settings)
 
 
-def _protocol_for(names: Sequence[str]) -> type[HttpToolsProtocol]:
+def _protocol_for(names: Sequence[str]) -> type[Bounded]:
     """Return the protocol of a listener that talks only to clients whose certificate bears one of these common names."""
 
-    class Named(HttpToolsProtocol):
+    class Named(Bounded):
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             if not common_names(transport.get_extra_info("peercert")) & set(names):
