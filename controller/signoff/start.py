@@ -46,7 +46,7 @@ def signer(place: str, use: Use, trust: Trust, cluster: str) -> Signer:
 
     `SignoffError` unless the trust file names it for this use and cluster.
     """
-    own = _key_in_service(place) if is_address(place) else _key_in_file(place)
+    own = key_in_service(place) if is_address(place) else _key_in_file(place)
     key = trust.key(own.key_id)
     if key is None or key.use != use or key.cluster != cluster:
         named = "does not name it" if key is None else f"names it for {key.use} in cluster {key.cluster}"
@@ -66,7 +66,8 @@ def _key_in_file(path: str) -> Signer:
     return PemSigner(pem, path)
 
 
-def _key_in_service(address: str) -> Signer:
+def key_in_service(address: str) -> Signer:
+    """Return the signer of a key in a key service, whatever it is trusted for; `SignoffError` says why there is none."""
     from signoff.kms.signer import open_signer  # noqa: PLC0415 - the client takes a while to import
 
     return open_signer(address)

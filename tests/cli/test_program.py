@@ -11,9 +11,12 @@ from archive_fixture import Site
 
 from signoff.cli.program import COMMANDS
 
+GROUPS = {"run": ("operator", "webhook"), "trust": ("show", "add-key", "end-key", "compromise-key")}
+
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], *([name, "--help"] for name in COMMANDS), ["run", "operator", "-h"], ["run", "webhook", "-h"]]
+    "arguments",
+    [["--help"], *([name, "--help"] for name in COMMANDS), *([group, one, "-h"] for group, ones in GROUPS.items() for one in ones)],
 )
 def test_each_command_has_help_with_an_example(site: Site, arguments: list[str]) -> None:
     ran = site.run(*arguments, archive=False)

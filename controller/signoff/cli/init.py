@@ -1,7 +1,8 @@
 """`signoff init`: an archive, its keys, its trust file.
 
 1. Nothing that is there is overwritten: a second run finishes what a first one began.
-2. A private key never leaves its folder, which is its owner's alone (0700, files 0600), and never lies in the archive.
+2. A private key never leaves its folder, which is its owner's alone (0700, files 0600), and never lies in the archive. A key in a key
+   service is named by its address; nothing of it is made here but the entry in the trust file.
 3. The trust file is archived by its digest; from then on the digest names it.
 4. A bucket is proven before anything is made: run it with an administrator's access keys. The policies for a writer and a reader are
    written beside the keys; what runs later holds those rights and no more.
@@ -28,10 +29,13 @@ from signoff.archive.store import Store
 from signoff.archive.write import create_or_same
 from signoff.cli import options, output, reach
 from signoff.errors import SignoffError
+from signoff.kms.address import is_address
+from signoff.record.bundle import Signer
 from signoff.record.canonical import Json
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.trust import FORMAT, MAX_TRUST, Trust, Use, read_trust
 from signoff.record.values import Digest, format_time, sha256
+from signoff.start import key_in_service
 
 _EXAMPLES: Final = """
 signoff init file:///srv/signoff/archive --keys ./keys --cluster demo --environment production \\
@@ -41,7 +45,12 @@ in a bucket with Object Lock, with an administrator's access keys in the environ
 signoff init "s3://evidence/signoff?endpoint=https://store.bank.example&region=eu-central-1" --keys ./keys --cluster demo \\
     --environment production --publisher https://login.bank.example paula@bank.example
 
-a later version of the trust file:
+with both private keys in a key service:
+signoff init file:///srv/signoff/archive --keys ./keys --cluster demo --environment production \\
+    --publisher https://login.bank.example paula@bank.example \\
+    --seal-key "awskms:///alias/signoff-seal?region=eu-central-1" --event-key "awskms:///alias/signoff-event?region=eu-central-1"
+
+a later version of the trust file, written by hand (for its keys: signoff trust):
 signoff init file:///srv/signoff/archive --trust-file ./keys/trust.json
 """
 USES: Final[tuple[Use, ...]] = ("seal", "event")
@@ -57,6 +66,14 @@ class Wanted:
     publishers: tuple[tuple[str, str], ...]
 
 
+@dataclass(frozen=True)
+class _Made:
+    """A key and where it is: its file, or its address in a key service."""
+
+    signer: Signer
+    place: str
+
+
 @options.command("init", examples=_EXAMPLES)
 @click.argument("archive", metavar="ARCHIVE_URL")
 @click.option("--keys", type=click.Path(path_type=Path), metavar="DIR", help="The folder of the private keys and of trust.json.")
@@ -64,6 +81,8 @@ class Wanted:
 @click.option("--environment", "environments", multiple=True, metavar="NAME", help="What it may speak for; several times for several.")
 @click.option("--target-cluster", "targets", multiple=True, metavar="NAME", help="Where it may promote to; default: the cluster itself.")
 @click.option("--publisher", "publishers", multiple=True, nargs=2, metavar="ISSUER SUBJECT", help="Who may publish policies.")
+@click.option("--seal-key", metavar="ADDRESS", help="A key in a key service, awskms:///KEY?region=NAME; none is made then.")
+@click.option("--event-key", metavar="ADDRESS", help="Likewise; another key.")
 @click.option("--trust-file", type=click.Path(path_type=Path), metavar="FILE", help="Archive this trust file, and make nothing else.")
 @click.option("--trust", envvar="SIGNOFF_TRUST", show_envvar=True, metavar="DIGEST", help="With --trust-file: the one that it follows.")
 @options.output()
@@ -74,6 +93,8 @@ def command(
     environments: tuple[str, ...],
     targets: tuple[str, ...],
     publishers: tuple[tuple[str, str], ...],
+    seal_key: str | None,
+    event_key: str | None,
     trust_file: Path | None,
     trust: str | None,
     form: str,
@@ -94,9 +115,12 @@ def command(
     if keys is None:
         raise SignoffError("is missing", where="--keys", mend="name a folder for the private keys, outside of the archive")
     _require_apart(keys, archive)
+    elsewhere = {"seal": _in_service("--seal-key", seal_key), "event": _in_service("--event-key", event_key)}
     initialise(archive)
     store = open_store(archive)
-    signers = {use: _key(keys, use) for use in USES}
+    _folder(keys)
+    made = {use: elsewhere[use] or _key(keys, use) for use in USES}
+    signers = {use: one.signer for use, one in made.items()}
     rights = _policies(keys, archive)
     data = _trust(keys / "trust.json", wanted, signers)
     digest = _archived(store, data)
@@ -105,7 +129,7 @@ def command(
         ids: dict[str, Json] = {use: one.key_id for use, one in signers.items()}
         output.as_machine({"archive": archive, "trust": digest, "version": read_trust(data).version, "keys": ids, "rights": remark})
     else:
-        _tell(archive, keys, wanted, signers, digest, remark, rights)
+        _tell(archive, keys, wanted, made, digest, remark, rights)
     return 0
 
 
@@ -143,17 +167,31 @@ def _require_apart(keys: Path, archive: str) -> None:
         raise SignoffError("lies in the archive", where="--keys", mend="keep private keys elsewhere: the archive is there to be read")
 
 
-def _key(folder: Path, use: Use) -> PemSigner:
-    """Return the signer of a key that is in the folder, or is made now (rules 1 and 2)."""
-    path = folder / f"{use}.key"
+def _in_service(option: str, address: str | None) -> _Made | None:
+    if address is None:
+        return None
+    if not is_address(address):
+        raise SignoffError("names no key in a key service", where=option, mend="write awskms:///KEY, or leave it out to have a key made")
+    return _Made(key_in_service(address), address)
+
+
+def _folder(folder: Path) -> None:
     try:
         if not folder.exists():
             folder.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise SignoffError(f"cannot be made: {error.strerror}", where=str(folder), mend="name another folder with --keys") from None
+
+
+def _key(folder: Path, use: Use) -> _Made:
+    """Return the signer of a key that is in the folder, or is made now (rules 1 and 2)."""
+    path = folder / f"{use}.key"
+    try:
         with suppress(FileExistsError):
             _create(path, generate_pem())
         if path.stat().st_mode & 0o077:
             raise SignoffError("others than its owner may read it", where=str(path), mend=f"make a new key, or: chmod 600 {path}")
-        return PemSigner(path.read_bytes(), str(path))
+        return _Made(PemSigner(path.read_bytes(), str(path)), str(path))
     except OSError as error:
         raise SignoffError(f"cannot be written: {error.strerror}", where=str(error.filename or path), mend="name another folder") from None
 
@@ -188,7 +226,7 @@ def _create(path: Path, data: bytes) -> None:
         part.unlink()
 
 
-def _trust(path: Path, wanted: Wanted, signers: Mapping[Use, PemSigner]) -> bytes:
+def _trust(path: Path, wanted: Wanted, signers: Mapping[Use, Signer]) -> bytes:
     """Return the trust file's bytes: those that are there already, if they say what is wanted, or new ones."""
     data = _trust_bytes(wanted, signers)
     try:
@@ -204,7 +242,7 @@ def _trust(path: Path, wanted: Wanted, signers: Mapping[Use, PemSigner]) -> byte
     return data
 
 
-def _trust_bytes(wanted: Wanted, signers: Mapping[Use, PemSigner]) -> bytes:
+def _trust_bytes(wanted: Wanted, signers: Mapping[Use, Signer]) -> bytes:
     since = format_time(datetime.now(UTC))
     targets = {"environments": list(wanted.environments), "clusters": list(wanted.target_clusters)}
     keys = [
@@ -239,25 +277,29 @@ def _archived(store: Store, data: bytes) -> Digest:
 
 
 def _tell(
-    archive: str, keys: Path, wanted: Wanted, signers: Mapping[Use, PemSigner], digest: Digest, remark: str, rights: tuple[Path, ...]
+    archive: str, keys: Path, wanted: Wanted, made: Mapping[Use, _Made], digest: Digest, remark: str, rights: tuple[Path, ...]
 ) -> None:
     output.facts(
         [
             ("archive", archive),
             ("rights", remark),
-            ("seal key", f"{keys / 'seal.key'}  (for the webhook alone)"),
-            ("", signers["seal"].key_id),
-            ("event key", f"{keys / 'event.key'}  (for the operator alone)"),
-            ("", signers["event"].key_id),
+            ("seal key", f"{made['seal'].place}  (for the webhook alone)"),
+            ("", made["seal"].signer.key_id),
+            ("event key", f"{made['event'].place}  (for the operator alone)"),
+            ("", made["event"].signer.key_id),
             ("trust file", f"{keys / 'trust.json'}  (public; archived under its digest)"),
             ("", digest),
             *(("policy", f"{path}  (for the archive's bucket)") for path in rights),
         ]
     )
     shared = [f"cluster: {wanted.cluster}", f"archive: {archive}", f"trust: {digest}"]
-    _block("In the webhook's configuration", [*shared, "sealKey: <where seal.key is mounted>"])
-    _block("In the operator's configuration", [*shared, "eventKey: <where event.key is mounted>"])
+    _block("In the webhook's configuration", [*shared, f"sealKey: {_configured(made['seal'], 'seal')}"])
+    _block("In the operator's configuration", [*shared, f"eventKey: {_configured(made['event'], 'event')}"])
     _block("For this command line", [f"export SIGNOFF_ARCHIVE={shlex.quote(archive)}", f"export SIGNOFF_TRUST={digest}"])
+
+
+def _configured(made: _Made, use: Use) -> str:
+    return made.place if is_address(made.place) else f"<where {use}.key is mounted>"
 
 
 def _block(title: str, lines: Iterable[str]) -> None:

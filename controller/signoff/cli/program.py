@@ -19,6 +19,7 @@ from signoff.errors import SignoffError
 
 COMMANDS: Final = {
     "init": "Make an archive, its keys and its trust file.",
+    "trust": "Show which keys are trusted; add, end or disown one.",
     "draft": "Write the manifest of a promotion for an image.",
     "approve": "Look at a frozen desk, and approve it.",
     "reject": "Look at a frozen desk, and reject it.",

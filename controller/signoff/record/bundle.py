@@ -41,6 +41,10 @@ class Signer(Protocol):
     def key_id(self) -> Digest:
         """The digest of the public key (`keys.key_id`)."""
 
+    @property
+    def public_pem(self) -> str:
+        """The public key as PEM (SubjectPublicKeyInfo)."""
+
     def sign(self, data: bytes) -> bytes:
         """Return the signature over ``data``: ECDSA on P-256 with SHA-256, DER (FIPS 186-5; RFC 3279, section 2.2.3).
 
