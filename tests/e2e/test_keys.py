@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from office import Office
 
 from controlplane.bank import BEN, CARLA, Bank
 from signoff.kms.signer import open_signer
+from signoff.record.values import format_time
 from tests.archive.between import Between, failing
 from tests.kms.service import hold_access_keys, serving
 
@@ -26,6 +29,7 @@ class Rotated:
 
     before: Office
     ids: dict[str, str]
+    event_address: str
     webhook: Between
     operator: Between
 
@@ -60,7 +64,7 @@ def rotated(bank: Bank) -> Iterator[Rotated]:
         restart(bank, sealKey=addresses["seal"], eventKey=addresses["event"])
         try:
             ids = {use: str(open_signer(address).key_id) for use, address in addresses.items()}
-            yield Rotated(before, ids, proxies["seal"], proxies["event"])
+            yield Rotated(before, ids, addresses["event"], proxies["seal"], proxies["event"])
         finally:
             for proxy in proxies.values():
                 proxy.forget()
@@ -119,3 +123,24 @@ def test_while_the_operators_key_is_out_of_reach_nothing_is_promoted_and_it_is_t
     rotated.operator.forget()
     office.until(lambda: office.condition("Promoted").get("status") == "True")
     office.until(lambda: admitted(office), within=10)
+
+
+def test_what_was_submitted_under_a_key_that_ended_is_applied_again(rotated: Rotated, office: Office, bank: Bank) -> None:
+    """Nothing is promoted, nothing lost: the same text is the same request, frozen anew, and the person presses again."""
+    request = office.frozen()["id"]
+    done = bank.signoff("trust", "end-key", rotated.ids["seal"], "--at", soon(), "-o", "json")
+    assert done.returncode == 0, done.stderr
+    bank.trust = json.loads(done.stdout)["trust"]
+    time.sleep(7)
+    restart(bank, sealKey=str(bank.keys / "seal.key"), eventKey=rotated.event_address)
+    office.until(lambda: "seal key 2 was not valid when this was stored" in office.status()["message"])
+    assert office.condition("Stalled")["status"] == "True"
+    assert "denied the request" in office.decide(CARLA, check=False)
+    assert not office.event_path().exists()
+    bank.kubectl(BEN, "delete", "-n", "credit", "modelpromotion", office.name)
+    assert office.promoted(CARLA) == request
+    office.until(lambda: admitted(office), within=10)
+
+
+def soon() -> str:
+    return format_time(datetime.now(UTC) + timedelta(seconds=6))

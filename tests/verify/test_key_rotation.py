@@ -196,6 +196,34 @@ def test_a_policy_published_under_a_stolen_key_stops_counting_from_that_moment(w
     assert old_key.key_id != NEXT.key_id
 
 
+@pytest.mark.parametrize("use", ["event", "seal"])
+def test_a_disowned_event_does_not_end_its_models_history(world: World, use: str) -> None:
+    """What it replaced is the incumbent again, and the model can be promoted on; until then the answer is the thief's."""
+    published(world)
+    honest = promote(world, world.trust, START)
+    frozen = world.freeze({**model(1), "attempt": 2}, name="request-2")
+    stolen = {"event": world.event_key, "seal": world.seal_key}[use]
+    forge(world, frozen, world.bundle(frozen.payload, [world.seal(frozen.payload, frozen.freeze)]), START + 3 * DAY)
+    for request in (honest.id, frozen.freeze.id):
+        world.store.create(layout.model_pointer("credit-model-1", "production", request), b"{}")
+    before = Reader(world.store, world.trust).incumbent("credit-model-1", "production", "demo")
+    assert before is not None
+    assert before.id == frozen.freeze.id
+    disowned = compromise_key(rotated(world, START, use), of(world.trust, stolen), START + 2 * DAY, START + 5 * DAY)
+    after = Reader(world.store, disowned).incumbent("credit-model-1", "production", "demo")
+    assert after is not None
+    assert after.id == honest.id
+
+
+def test_an_event_that_does_not_verify_for_another_reason_still_makes_the_history_unknown(world: World) -> None:
+    published(world)
+    frozen = world.freeze(model(1))
+    forge(world, frozen, world.bundle(frozen.payload, [world.seal(frozen.payload, frozen.freeze)], signer=world.stranger), START)
+    world.store.create(layout.model_pointer("credit-model-1", "production", frozen.freeze.id), b"{}")
+    with pytest.raises(Failed, match=r"rule 2 \(signature\)"):
+        Reader(world.store, world.trust).incumbent("credit-model-1", "production", "demo")
+
+
 ENDINGS = {
     "ended": lambda trust, key: end_key(trust, key, START + DAY, START),
     "compromised": lambda trust, key: compromise_key(trust, key, START - DAY, START),

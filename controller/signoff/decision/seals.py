@@ -46,6 +46,10 @@ class NotBelieved(SignoffError):
     """A statement that does not count, and why."""
 
 
+class KeyNotValid(NotBelieved):
+    """A statement that the store took before its key began, after it ended, or after it was compromised."""
+
+
 class CouldNotTell(SignoffError):
     """Whether a statement counts cannot be told from what was given."""
 
@@ -197,7 +201,7 @@ def require_key(key: Key, use: Use, cluster: str, target: Target, stored_at: dat
         raise NotBelieved(f"the key {key.name} of cluster {key.cluster} may not speak for {place}", where=where)
     answer = valid_when_stored(key, stored_at)
     if answer is Answer.NO:
-        raise NotBelieved(f"the key {key.name} was not valid when this was stored", where=where)
+        raise KeyNotValid(f"the key {key.name} was not valid when this was stored", where=where)
     if answer is Answer.UNKNOWN:
         raise CouldNotTell(
             f"the key {key.name} has ended, and when this was stored is not known",

@@ -3,8 +3,8 @@
 1. An outcome is read under its id and verified with the policies that it names, each read by digest.
 2. A pointer says where to look and nothing more; one without an event promotes nothing.
 3. The incumbent is the promotion of a model for this environment and cluster that the store took last, as the events say and not as the
-   pointers do. An event in that history that
-   does not verify makes the answer unknown: the archive was altered.
+   pointers do. An event in that history that does not verify makes the answer unknown: the archive was altered. One whose key was not valid
+   when it was stored went live nowhere, and is passed over: a stolen key, disowned, must not end a model's history.
 4. The archive is read for each question; only what follows from the bytes that were read is kept (`kept`).
 5. What is looked through is bounded; beyond the bound the answer is "could not tell", but for what was found within it.
 """
@@ -18,7 +18,7 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Store
-from signoff.decision.seals import CouldNotTell, Filed
+from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freeze
@@ -143,6 +143,10 @@ class Reader:
                 verified = self.outcome(request)
             except Missing:
                 continue
+            except Failed as error:
+                if isinstance(error.__cause__, KeyNotValid):
+                    continue
+                raise
             if _promotes_here(verified, model, environment, cluster) and _later(verified, latest):
                 latest = verified
         if latest is None:
