@@ -155,6 +155,30 @@ def test_the_two_processes_hold_different_keys(tmp_path: Path) -> None:
     assert secrets == {"signoff-operator": {"event-key"}, "signoff-webhook": {"seal-key", "client-ca", "signoff-webhook-tls"}}
 
 
+IN_SERVICE = {
+    "operator": {"config": {"eventKey": "awskms:///alias/signoff-event"}, "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "e"}},
+    "webhook": {"config": {"sealKey": "awskms:///alias/signoff-seal"}, "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "s"}},
+}
+
+
+def test_a_key_in_a_key_service_needs_no_secret(tmp_path: Path) -> None:
+    objects = render(tmp_path, IN_SERVICE)
+    for deployment in of_kind(objects, "Deployment").values():
+        pod = deployment["spec"]["template"]["spec"]
+        assert "keys" not in {volume["name"] for volume in pod["volumes"]}
+        assert "keys" not in {mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
+    identities = {name: one["metadata"]["annotations"] for name, one in of_kind(objects, "ServiceAccount").items()}
+    assert identities == {f"signoff-{name}": IN_SERVICE[name]["serviceAccountAnnotations"] for name in IN_SERVICE}
+    assert all("annotations" not in one["metadata"] for one in of_kind(render(tmp_path), "ServiceAccount").values())
+
+
+@pytest.mark.parametrize("process", ["operator", "webhook"])
+def test_a_key_in_a_key_service_beside_a_secret_is_refused(tmp_path: Path, process: str) -> None:
+    answer = template(tmp_path, {process: {**IN_SERVICE[process], "keySecretName": "k"}})
+    assert answer.returncode != 0
+    assert f"{process}.keySecretName: k, but {process}.config" in answer.stderr
+
+
 def test_image_by_digest_goes_before_its_tag(tmp_path: Path) -> None:
     digest = "sha256:" + "a" * 64
     for deployment in of_kind(
