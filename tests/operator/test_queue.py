@@ -14,6 +14,7 @@ import pytest
 
 from signoff.operator import run
 from signoff.operator.cluster import ClusterError
+from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.reconcile import LATER, SOON
 from signoff.operator.run import Key, Queue
 from signoff.operator.status import State, status_of
@@ -256,6 +257,7 @@ class Around:
 
     def __init__(self, cluster: ApiServer) -> None:
         self.cluster = cluster
+        self.metrics = OperatorMetrics()
 
     def now(self) -> datetime:
         return datetime(2026, 3, 2, 9, 14, 7, tzinfo=UTC)

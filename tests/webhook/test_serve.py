@@ -126,6 +126,7 @@ class Process:
             "issuers": ISSUERS,
             "tls": {"certificate": str(served.certificate), "key": str(served.key)},
             "gateListener": {"host": "127.0.0.1", "port": self.gate_port},
+            "drainSeconds": 0,
             "door": {
                 "host": "127.0.0.1",
                 "port": self.door_port,
@@ -137,6 +138,9 @@ class Process:
         self.config = folder / "webhook.yaml"
         self.config.write_text(yaml.safe_dump({key: value for key, value in config.items() if value is not None}))
         self.log = folder / "webhook.log"
+
+    kept: Client
+    """A connection that was used before the process was told to end."""
 
     def start(self) -> None:
         command = [sys.executable, "-m", "signoff", "run", "webhook", "--config", str(self.config)]
@@ -222,6 +226,81 @@ def _until_closed(port: int) -> None:
             return
         time.sleep(0.05)
     pytest.fail(f"port {port} still takes connections")
+
+
+@pytest.fixture
+def draining(tmp_path: Path) -> Iterator[Process]:
+    """A process that was told to end, and drains for long."""
+    running = Process(tmp_path, drainSeconds=60)
+    running.start()
+    try:
+        running.until_ready()
+        with running.client(running.door_port) as kept:
+            kept.ask(SEAL, BODY)
+            os.kill(running.process.pid, signal.SIGTERM)
+            _until_unready(running)
+            running.kept = kept
+            yield running
+    finally:
+        running.end()
+
+
+def _until_unready(process: Process) -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with process.client(process.gate_port) as gate:
+            if gate.ask("/readyz", b"", method="GET").status == 503:
+                return
+        time.sleep(0.05)
+    pytest.fail("it says that it is ready")
+
+
+def test_while_it_drains_it_is_alive_and_unready_and_answers_reviews_on_old_and_new_connections(draining: Process) -> None:
+    assert draining.kept.ask(SEAL, BODY).response["allowed"]
+    for _ in range(3):
+        with draining.client(draining.gate_port) as gate, draining.client(draining.door_port) as door:
+            assert gate.ask("/healthz", b"", method="GET").status == 200
+            assert door.ask(SEAL, BODY).response["allowed"]
+    assert draining.process.poll() is None
+
+
+def test_while_it_drains_a_connection_ends_with_its_next_answer(draining: Process) -> None:
+    time.sleep(1.5)  # uvicorn makes the headers of its answers anew each second
+    kept = draining.kept._connection
+    kept.request("POST", SEAL, BODY)
+    response = kept.getresponse()
+    assert (response.status, response.getheader("Connection")) == (200, "close")
+
+
+def test_a_second_sigterm_ends_it_at_once(draining: Process) -> None:
+    began = time.monotonic()
+    os.kill(draining.process.pid, signal.SIGTERM)
+    assert draining.process.wait(10) == 128 + signal.SIGTERM
+    assert time.monotonic() - began < 5
+
+
+def test_after_the_drain_it_ends_by_itself(tmp_path: Path) -> None:
+    running = Process(tmp_path, drainSeconds=2)
+    running.start()
+    try:
+        running.until_ready()
+        began = time.monotonic()
+        os.kill(running.process.pid, signal.SIGTERM)
+        assert running.process.wait(30) == 0
+        assert time.monotonic() - began >= 2
+    finally:
+        running.end()
+
+
+def test_sigint_does_not_drain(tmp_path: Path) -> None:
+    running = Process(tmp_path, drainSeconds=60)
+    running.start()
+    try:
+        running.until_ready()
+        os.kill(running.process.pid, signal.SIGINT)
+        assert running.process.wait(20) == 0
+    finally:
+        running.end()
 
 
 def test_while_the_archive_is_away_the_gate_stays_in_service_and_the_door_publishes_nothing(process: Process, tmp_path: Path) -> None:
