@@ -194,6 +194,51 @@ def test_the_door_can_be_kept_by_the_network(tmp_path: Path) -> None:
     assert door["from"] == [{"ipBlock": {"cidr": cidr}}]
 
 
+METRICS = {"operator": {"config": {"metrics": {"port": 9464}}}, "webhook": {"config": {"metrics": {"port": 9465}}}}
+
+
+def _ports(objects: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
+    containers = {name: each["spec"]["template"]["spec"]["containers"][0] for name, each in of_kind(objects, "Deployment").items()}
+    return {name: {port["name"]: port["containerPort"] for port in container["ports"]} for name, container in containers.items()}
+
+
+def test_metrics_have_a_port_where_the_configuration_names_one(tmp_path: Path) -> None:
+    assert all("metrics" not in ports for ports in _ports(render(tmp_path)).values())
+    ports = _ports(render(tmp_path, METRICS))
+    assert (ports["signoff-operator"]["metrics"], ports["signoff-webhook"]["metrics"]) == (9464, 9465)
+
+
+def test_who_scrapes_is_let_through_and_can_be_narrowed_to_namespaces(tmp_path: Path) -> None:
+    def scrapers(values: dict[str, Any]) -> list[list[Any]]:
+        policies = of_kind(render(tmp_path, values), "NetworkPolicy")
+        return [[rule for rule in each["spec"]["ingress"] if rule["ports"] == [{"port": "metrics"}]] for each in policies.values()]
+
+    assert scrapers({}) == [[], []]
+    assert scrapers(METRICS) == [[{"ports": [{"port": "metrics"}]}]] * 2
+    selector = {"matchExpressions": [{"key": "kubernetes.io/metadata.name", "operator": "In", "values": ["monitoring"]}]}
+    narrowed = {"ports": [{"port": "metrics"}], "from": [{"namespaceSelector": selector}]}
+    assert scrapers({**METRICS, "networkPolicy": {"metricsNamespaces": ["monitoring"]}}) == [[narrowed]] * 2
+
+
+def test_a_pod_monitor_selects_the_pods_of_its_process(tmp_path: Path) -> None:
+    asked = {"metrics": {"podMonitor": {"enabled": True, "labels": {"release": "prometheus"}}}}
+    assert not of_kind(render(tmp_path, METRICS), "PodMonitor")
+    assert not of_kind(render(tmp_path, asked), "PodMonitor"), "nothing listens"
+    objects = render(tmp_path, {**METRICS, **asked})
+    monitors, deployments = of_kind(objects, "PodMonitor"), of_kind(objects, "Deployment")
+    assert set(monitors) == set(deployments)
+    for name, monitor in monitors.items():
+        assert monitor["metadata"]["labels"]["release"] == "prometheus"
+        assert monitor["spec"]["selector"] == deployments[name]["spec"]["selector"]
+        assert monitor["spec"]["podMetricsEndpoints"] == [{"port": "metrics", "path": "/metrics", "interval": "30s"}]
+
+
+@pytest.mark.parametrize(("config", "least"), [({}, 5 + 20), ({"drainSeconds": 60}, 60 + 20)])
+def test_the_webhook_is_given_time_to_drain_and_to_finish(tmp_path: Path, config: dict[str, Any], least: int) -> None:
+    webhook = of_kind(render(tmp_path, {"webhook": {"config": config}}), "Deployment")["signoff-webhook"]
+    assert webhook["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= least + 5
+
+
 def test_own_namespace_is_excluded_wherever_it_is(tmp_path: Path) -> None:
     for webhook in webhooks(tmp_path, {"gate": {"excludedNamespaces": ["kube-system", NAMESPACE]}}):
         if ".gate." in webhook["name"]:

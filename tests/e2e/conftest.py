@@ -17,6 +17,7 @@ from office import Office
 
 from controlplane import ControlPlane
 from controlplane.bank import BEN, PAULA, Bank
+from controlplane.ports import free_ports
 
 
 class _Reports(http.server.SimpleHTTPRequestHandler):
@@ -38,7 +39,8 @@ def reports(plane: ControlPlane) -> Iterator[dict[str, Any]]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     source = {"prefix": f"https://127.0.0.1:{server.server_port}/", "addresses": ["127.0.0.0/8"]}
     try:
-        yield {"explanations": {"sources": [source], "ca": str(plane.serving_ca_path)}}
+        metrics = {"host": "127.0.0.1", "port": free_ports(1)[0]}
+        yield {"explanations": {"sources": [source], "ca": str(plane.serving_ca_path)}, "metrics": metrics}
     finally:
         server.shutdown()
 
@@ -47,6 +49,12 @@ def reports(plane: ControlPlane) -> Iterator[dict[str, Any]]:
 def report_prefix(bank: Bank) -> str:
     config = yaml.safe_load((bank.work / "operator.yaml").read_text())
     return str(config["explanations"]["sources"][0]["prefix"])
+
+
+@pytest.fixture(scope="session")
+def operator_metrics(bank: Bank) -> int:
+    """The port of the operator's metrics."""
+    return int(yaml.safe_load((bank.work / "operator.yaml").read_text())["metrics"]["port"])
 
 
 @pytest.fixture(scope="session")

@@ -91,3 +91,15 @@ caBundle: {{ . }}
 {{- range .users }}{{ $names = append $names . }}{{ end }}
 {{- join ", " $names | default "nobody" | toJson -}}
 {{- end }}
+
+{{/* Who may scrape a process's metrics, as a rule of a NetworkPolicy. */}}
+{{- define "signoff.scrapers" -}}
+- ports:
+    - port: metrics
+  {{- with .Values.networkPolicy.metricsNamespaces }}
+  from:
+    - namespaceSelector:
+        matchExpressions:
+          - {key: kubernetes.io/metadata.name, operator: In, values: {{ toJson . }}}
+  {{- end }}
+{{- end }}
