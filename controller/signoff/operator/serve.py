@@ -28,9 +28,11 @@ def run(config: OperatorConfig) -> None:
     metrics = OperatorMetrics()
     store, reader = open_archive(config, metrics.archive)
     prove(store)
+    settings = _settings(config.kubeconfig)
+    settings.retries = False  # the queue tries again, and meanwhile the status says why
     operator = Operator(
         cluster_name=config.cluster,
-        cluster=Cluster(MeteredApi(_settings(config.kubeconfig), metrics.reached)),
+        cluster=Cluster(MeteredApi(settings, metrics.reached)),
         store=store,
         reader=reader,
         signer=signer(config.eventKey, "event", reader.trust, config.cluster),
