@@ -136,6 +136,7 @@ class Stand:
 
     def start(self, name: str, sitter: Sitter | None = None) -> None:
         """Fork the process, with nobody on its wires unless somebody is given, and wait until it is ready or was killed."""
+        self._killed.discard(name)
         self.seats[name].sitter = sitter or Sitter()
         what = name.partition("-")[0]
         self.pids[name] = self.zygote.start(what, self.bank.work / f"{name}.yaml", self.bank.work / f"{name}.log")
