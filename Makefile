@@ -34,6 +34,13 @@ lint: sync check-lock ## Style, types, and who may import whom
 	@$(RUN) mypy
 	@$(RUN) lint-imports
 
+.PHONY: faults
+faults: sync binaries ## Kill a process at each request that it makes, and every fault of archive and API server (about 20 minutes)
+	@SIGNOFF_FAULTS=all $(RUN) pytest tests/faults $(ARGS)
+
+.PHONY: nightly
+nightly: faults ## What takes too long for every change
+
 .PHONY: mutants
 mutants: sync ## Switch off each rule of the verifier in turn: its tests must notice
 	@$(RUN) python tests/verify/mutants.py

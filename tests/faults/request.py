@@ -58,10 +58,10 @@ class Request:
         """Apply the manifest, and again where the request failed for a process that died."""
         self._create(BEN, "modelpromotions", self.manifest)
 
-    def refused_press(self, who: str = CARLA) -> str | None:
+    def refused_press(self, who: str = CARLA, verdict: str = "Approve") -> str | None:
         """Decide once, and return in whose words it was refused; None where it was not."""
         try:
-            self.press(who, revive=False)
+            self.press(who, verdict, revive=False)
         except AssertionError as error:
             return str(error)
         return None

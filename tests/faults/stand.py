@@ -24,7 +24,7 @@ from kubernetes import client, config
 from wire import Asked, Loop, Lost, Reply, Seat, Sitter, Wire, tls
 
 from controlplane import ControlPlane
-from controlplane.bank import BUCKET, PAULA, Bank
+from controlplane.bank import BEN, BUCKET, CARLA, DAVID, PAULA, Bank
 from controlplane.ports import LOOPBACK
 from controlplane.seaweed import REGION
 from signoff.archive.s3 import S3Store
@@ -236,6 +236,8 @@ class Stand:
         self._exit.callback(self.zygote.stop)
         for name in (*self.bank.webhooks, *self.bank.operators):
             self.start(name)
+        for who in (None, BEN, CARLA, DAVID):
+            self.api(who)  # made before threads ask for them: the client's loader of kubeconfigs is not made for several
         self.bank.kubectl(PAULA, "apply", "-f", "examples/credit-scoring/policy.yaml")
 
 

@@ -46,24 +46,10 @@ LASTING: dict[str, tuple[Deed, str]] = {
     "cut after the write": (CUT_AFTER, "|".join((AGAIN, "promoted"))),
 }
 REFUSALS = {LASTING["full: 507"][0], LASTING["no right: 403"][0]}
-SAMPLE = {
-    "503",
-    "full: 507",
-    "says 412, and nothing is there",
-    "cut after the write",
-    "500 after the write",
-    "says 200, and nothing is written",
-}
-
-
-def sampled(name: str, every_point: bool) -> None:
-    if not every_point and name not in SAMPLE:
-        pytest.skip("not in the sample: make faults")
 
 
 @pytest.mark.parametrize("name", PASSING)
-def test_a_fault_that_passes_is_not_seen(stand: Stand, every_point: bool, name: str) -> None:
-    sampled(name, every_point)
+def test_a_fault_that_passes_is_not_seen(stand: Stand, name: str) -> None:
     faults = [Faulty(pick, PASSING[name], times=1) for pick in (FREEZE, COMMIT)]
     request = Request(stand)
     stand.seats["operator"].sitter = faults[0]
@@ -79,8 +65,7 @@ def test_a_fault_that_passes_is_not_seen(stand: Stand, every_point: bool, name: 
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_while_the_freeze_cannot_be_written(stand: Stand, every_point: bool, name: str) -> None:
-    sampled(name, every_point)
+def test_while_the_freeze_cannot_be_written(stand: Stand, name: str) -> None:
     deed, words = LASTING[name]
     fault = stand.seats["operator"].sitter = Faulty(FREEZE, deed)
     request = Request(stand)
@@ -97,8 +82,7 @@ def test_while_the_freeze_cannot_be_written(stand: Stand, every_point: bool, nam
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_while_the_event_cannot_be_written(stand: Stand, every_point: bool, name: str) -> None:
-    sampled(name, every_point)
+def test_while_the_event_cannot_be_written(stand: Stand, name: str) -> None:
     deed, words = LASTING[name]
     request = Request(stand)
     request.submit()
@@ -115,8 +99,7 @@ def test_while_the_event_cannot_be_written(stand: Stand, every_point: bool, name
 
 
 @pytest.mark.parametrize("name", LASTING)
-def test_while_the_seal_cannot_be_written(stand: Stand, every_point: bool, name: str) -> None:
-    sampled(name, every_point)
+def test_while_the_seal_cannot_be_written(stand: Stand, name: str) -> None:
     deed, _ = LASTING[name]
     request = Request(stand)
     request.submit()

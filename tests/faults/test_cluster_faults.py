@@ -67,7 +67,15 @@ def test_the_api_server_fails_and_it_passes(stand: Stand, name: str) -> None:
     request.gone()
 
 
-@pytest.mark.parametrize("deed", [cluster_says(410, "Expired"), EXPIRED_IN_STREAM, CUT, cluster_says(500, "InternalError")])
+ENDS = {
+    "410": cluster_says(410, "Expired"),
+    "410 in the stream": EXPIRED_IN_STREAM,
+    "cut": CUT,
+    "500": cluster_says(500, "InternalError"),
+}
+
+
+@pytest.mark.parametrize("deed", ENDS.values(), ids=ENDS)
 def test_the_watches_of_an_operator_that_comes_up_end(stand: Stand, deed: Deed) -> None:
     request = Request(stand)
     stand.kill("operator")

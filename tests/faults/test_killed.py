@@ -2,7 +2,7 @@
 
 1. Before the request goes on, or when its answer is there and has not been given: what was written then, the process never learned.
 2. For every n of the way from submitting to the gate's answer, until the way is gone without reaching n. Without `SIGNOFF_FAULTS=all` a
-   fixed sample: every seventh request before it goes on, and after each kind of write.
+   fixed sample: every eleventh request before it goes on, and after each kind of write.
 3. What must be the case afterwards says `Request.ended`.
 """
 
@@ -19,7 +19,7 @@ from wire import Asked
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 
 Verdict = Literal["Approve", "Reject"]
-EVERY = 7
+EVERY = 11
 MOST = 500
 
 At = int | Callable[[Asked], bool]
@@ -78,7 +78,7 @@ WAYS: dict[str, tuple[Way, str]] = {
 
 
 def sample(stand: Stand, name: str, moment: Moment) -> list[At]:
-    """Every seventh request, or after each kind of write, of a way that is gone once without a kill."""
+    """Every eleventh request, or after each kind of write, of a way that is gone once without a kill."""
     killer = strike(stand, name, MOST, moment)
     if moment == "before":
         return list(range(EVERY, len(killer.asked), EVERY))
