@@ -38,12 +38,17 @@ lint: sync check-lock ## Style, types, and who may import whom
 faults: sync binaries ## Kill a process at each request that it makes, and every fault of archive and API server (about 20 minutes)
 	@SIGNOFF_FAULTS=all $(RUN) pytest tests/faults $(ARGS)
 
+.PHONY: histories
+histories: sync ## 10,000 random histories of the state machine, for the night; ARGS=--histories=500 for fewer
+	@$(RUN) pytest tests/model -k test_every_history -s --timeout=0 --histories=10000 $(ARGS)
+
 .PHONY: nightly
-nightly: faults ## What takes too long for every change
+nightly: faults histories ## What takes too long for every change
 
 .PHONY: mutants
-mutants: sync ## Switch off each rule of the verifier in turn: its tests must notice
+mutants: sync ## Break the product on purpose, one thing at a time: rules of the verifier, promises; the tests must notice
 	@$(RUN) python tests/verify/mutants.py
+	@$(RUN) python tests/model/mutants.py
 
 .PHONY: schemas
 schemas: sync ## Write docs/schemas/ anew, from the models of the record
