@@ -113,7 +113,7 @@ def promotion(model: str, version: int, incumbent: int | None, attempt: int, clu
     spec.pop("validFor")
     if valid_for:
         spec["validFor"] = valid_for
-    name = f"{model}-{version}-{'new' if incumbent is None else incumbent}-{attempt}-{cluster}"
+    name = f"{model}-{version}-{'new' if incumbent is None else incumbent}-{attempt}-{cluster}-{valid_for or 'ever'}"
     return {"apiVersion": "signoff.dev/v1alpha1", "kind": "ModelPromotion", "metadata": {"name": name, "namespace": "credit"}, "spec": spec}
 
 
