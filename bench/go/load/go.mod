@@ -1,0 +1,3 @@
+module signoff.dev/bench/load
+
+go 1.26.0

@@ -1,0 +1,3 @@
+module signoff.dev/bench/noop
+
+go 1.26.0
