@@ -121,7 +121,7 @@ def objects(template: Template, number: int, seal_key: Signer, event_key: Signer
         "time": now,
     }
     submitted = submission_bundle(parse(Submission, dumps(said), "submission"), seal_key)
-    witnessed = {"principal": ben, "time": now, "bundle": b64encode(submitted)}
+    witnessed: Json = {"principal": ben, "time": now, "bundle": b64encode(submitted)}
     shown = _mapping(template.shown["comparison"])
     candidate = spec["comparison"]["candidate"]
     column = {**_mapping(shown["candidate"]), "version": candidate["version"], "digest": candidate["digest"]}

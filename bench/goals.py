@@ -77,8 +77,8 @@ def _added(run: Run) -> float | None:
 
 def _throughput(run: Run) -> float | None:
     clients = max(_clients(run), default=0)
-    gate, noop = (_row(run, name, "api", clients) for name in ("gate, warm", "no-op, FastAPI"))
-    return gate.figures["per_second"] / noop.figures["per_second"] if gate and noop else None
+    gate, noop = (_figure(run, name, "api", clients, "per_second") for name in ("gate, warm", "no-op, FastAPI"))
+    return gate / noop if gate is not None and noop else None
 
 
 def _ratio(subject: str, to: str, way: str) -> Callable[[Run], float | None]:
@@ -93,10 +93,9 @@ def _growth(subject: str) -> Callable[[Run], float | None]:
     """What the largest file archive costs beside the smallest, with one client directly at the gate."""
 
     def figure(run: Run) -> float | None:
-        rows = {_size(row): row for row in run.rows if (row.subject, row.way, row.clients) == (subject, "direct", 1) and _size(row)}
-        if len(rows) < 2:
-            return None
-        return rows[max(rows)].figures["p50_ms"] / rows[min(rows)].figures["p50_ms"]
+        own = [row for row in run.rows if (row.subject, row.way, row.clients) == (subject, "direct", 1)]
+        by_size = {_size(row): row.figures["p50_ms"] for row in own if _size(row) and "p50_ms" in row.figures}
+        return by_size[max(by_size)] / by_size[min(by_size)] if len(by_size) > 1 else None
 
     return figure
 
@@ -118,14 +117,14 @@ def _clients(run: Run) -> list[int]:
     return sorted({row.clients for row in run.rows if row.group == "gate"})
 
 
-def _row(run: Run, subject: str, way: str, clients: int) -> Row | None:
-    """Return the row of a subject; where it was measured over several archives, that of the first."""
-    return run.find("gate", subject, way=way, clients=clients)
+def _figure(run: Run, subject: str, way: str, clients: int, name: str) -> float | None:
+    """Return a figure of a subject; where it was measured over several archives, that of the first."""
+    row = run.find("gate", subject, way=way, clients=clients)
+    return row.figures.get(name) if row else None
 
 
 def _p50(run: Run, subject: str, way: str, clients: int) -> float | None:
-    row = _row(run, subject, way, clients)
-    return row.figures["p50_ms"] if row else None
+    return _figure(run, subject, way, clients, "p50_ms")
 
 
 def _size(row: Row) -> int:
