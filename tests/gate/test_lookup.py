@@ -90,6 +90,14 @@ def test_an_event_that_does_not_admit_here_settles_nothing(world: World) -> None
     assert "no promotion event for this digest for production in demo/elsewhere" in verdict.findings[0].why
 
 
+@pytest.mark.parametrize(("namespace", "positive"), [("credit", True), ("elsewhere", False)])
+@pytest.mark.parametrize("together", [True, False], ids=["beside-a-volume", "alone"])
+def test_an_answer_is_positive_where_an_event_admits(world: World, namespace: str, *, positive: bool, together: bool) -> None:
+    keep(world, *promoted(world))
+    found = look_up(world.reader, Key(digest_of(IMAGE), "production", namespace, together), "demo", NOW)
+    assert (len(found.admissions), found.is_positive) == (1, positive)
+
+
 def test_beside_a_volume_every_event_is_read(world: World) -> None:
     """One promotion names artefacts and another does not: which goes first must not decide (rule 7)."""
     artifacts = [{"name": "weights", "digest": ARTEFACT}]

@@ -35,6 +35,7 @@ EVENT = Admission(
 )  # fmt: skip
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 POSITIVE, NEGATIVE = Found((EVENT,), ()), Found((), ())
+ELSEWHERE, IN_PART = replace(POSITIVE, elsewhere=True), replace(NEGATIVE, partial="there are more")
 KEY = Key(sha256(b"image"), "production", "credit", together=False)
 
 
@@ -67,7 +68,11 @@ def test_the_times_are_those_that_are_promised() -> None:
     assert (FRESH_POSITIVE, FRESH_NEGATIVE, GRACE, READ_DEADLINE) == (10.0, 2.0, 900.0, 3.0)
 
 
-@pytest.mark.parametrize(("answer", "fresh"), [(POSITIVE, 10.0), (NEGATIVE, 2.0)], ids=["positive", "negative"])
+@pytest.mark.parametrize(
+    ("answer", "fresh"),
+    [(POSITIVE, 10.0), (NEGATIVE, 2.0), (ELSEWHERE, 2.0), (IN_PART, 2.0)],
+    ids=["positive", "negative", "promoted-elsewhere", "read-in-part"],
+)
 def test_an_answer_is_fresh_for_so_long_and_no_longer(answer: Found, fresh: float) -> None:
     archive = Archive(answer)
     assert archive.ask() is answer

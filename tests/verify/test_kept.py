@@ -26,12 +26,13 @@ class Counted:
     world: World
     monkeypatch: pytest.MonkeyPatch
     most: int = 8
+    most_bytes: int = 2**24
     times: int = 0
     policies: dict[Digest, Filed] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.policies = dict(self.world.policies)
-        self.kept = Kept(self.world.trust, self.most)
+        self.kept = Kept(self.world.trust, self.most, self.most_bytes)
         self.monkeypatch.setattr(module, "verify", self._verify)
 
     def _verify(self, *given: Any) -> Verified:
@@ -106,6 +107,17 @@ def test_no_more_than_allowed_is_kept_and_the_longest_unasked_goes_first(world: 
     counted = Counted(world, monkeypatch, most=2)
     one, two, three = (outcome(world, attempt) for attempt in (1, 2, 3))
     for event in (one, two, one, three, one, two):
+        counted.ask(same(event))
+    assert counted.times == 4
+
+
+def test_no_more_bytes_than_allowed_are_kept(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, two, three = (outcome(world, attempt) for attempt in (1, 2, 3))
+    counted = Counted(world, monkeypatch, most_bytes=len(one.filed.bundle) + len(two.filed.bundle))
+    for event in (one, two, one, two):
+        counted.ask(same(event))
+    assert counted.times == 2
+    for event in (three, two, one):
         counted.ask(same(event))
     assert counted.times == 4
 

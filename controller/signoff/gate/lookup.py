@@ -8,11 +8,14 @@
    any, is said by all of its events together. Nothing is settled before the last.
 4. Either way so many events are looked through and no more (`MAX_POINTERS`). What was not looked through admits nothing and is no "no
    event" either: the answer says that it is partial, and a verdict that finds no admission in it could not tell.
+5. Where none of the events admits in the place that was asked about, the answer is negative, and kept no longer than one without events:
+   whoever is promoted for one namespace waits no longer for the next.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import NamedTuple
@@ -39,16 +42,22 @@ def keys(digests: Iterable[Digest], uses: WorkloadReferences, place: Place) -> t
 
 
 def look_up(reader: Reader, key: Key, cluster: str, now: datetime) -> Found:
-    """Return what the archive holds, as far as it must be read (rules 2 to 4)."""
-    if key.together:
-        return reader.find(key.digest, key.environment)
+    """Return what the archive holds, as far as it must be read (rules 2 to 5)."""
     question = Question(key.digest, Place(key.environment, cluster, key.namespace), now)
-    return reader.find(key.digest, key.environment, partial(_settles, question))
+    if key.together:
+        found = reader.find(key.digest, key.environment)
+    else:
+        found = reader.find(key.digest, key.environment, partial(_settles, question))
+    return replace(found, elsewhere=not any(_admits(question, event) for event in found.admissions))
 
 
 def _settles(question: Question, event: Admission) -> bool:
+    return question.digest in event.images and _admits(question, event)
+
+
+def _admits(question: Question, event: Admission) -> bool:
     try:
         admits(event, question)
     except Failed:
         return False
-    return question.digest in event.images
+    return True

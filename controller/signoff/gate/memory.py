@@ -1,7 +1,6 @@
 """What the gate remembers of the archive.
 
-1. A positive answer is fresh for 10 s, a negative one for 2 s; after that the archive is asked and everything is verified again. A negative
-   answer for which as many events were looked through as ever are is fresh for 10 s too: it costs most.
+1. A positive answer is fresh for 10 s, a negative one for 2 s; after that the archive is asked and everything is verified again.
 2. While the archive is out of reach a positive answer is good for the grace, 15 minutes from when it was last verified; after that, and for
    what was never verified, the answer is unknown, which denies.
    An archive that answers and whose answer cannot be believed is not out of reach: what was remembered is forgotten.
@@ -137,7 +136,7 @@ class Memory:
         """Remember what was verified ``age`` seconds ago by an earlier process (rule 6), unless more is known by now."""
         verified_at = self._clock() - max(age, FRESH_POSITIVE)
         with self._lock:
-            if key not in self._answers and key not in self._negative and _is_positive(found):
+            if key not in self._answers and key not in self._negative and found.is_positive:
                 self._remember(key, _Answer(found, verified_at))
 
     def _finish(self, key: Key, reading: Reading) -> None:
@@ -169,15 +168,15 @@ class Memory:
         return found
 
     def _remember(self, key: Key, answer: _Answer) -> None:
-        answers, most = (self._answers, MAX_ANSWERS) if _is_positive(answer.found) else (self._negative, MAX_NEGATIVE)
+        answers, most = (self._answers, MAX_ANSWERS) if answer.found.is_positive else (self._negative, MAX_NEGATIVE)
         answers[key] = answer
         while len(answers) > most:
             answers.popitem(last=False)
 
     def _fresh(self, key: Key, now: float) -> Found | None:
-        for answers in (self._answers, self._negative):
+        for answers, freshness in ((self._answers, FRESH_POSITIVE), (self._negative, FRESH_NEGATIVE)):
             answer = answers.get(key)
-            if answer is not None and now - answer.verified_at < _freshness(answer.found):
+            if answer is not None and now - answer.verified_at < freshness:
                 answers.move_to_end(key)
                 self._fresh_answers += 1
                 return answer.found
@@ -230,11 +229,3 @@ class Memory:
     def oldest_in_grace(self) -> float | None:
         """When the oldest answer was verified that was given under the grace since the archive last answered, by the clock."""
         return self._oldest_in_grace
-
-
-def _is_positive(found: Found) -> bool:
-    return any(event.promotes for event in found.admissions)
-
-
-def _freshness(found: Found) -> float:
-    return FRESH_POSITIVE if found.partial or _is_positive(found) else FRESH_NEGATIVE

@@ -4,7 +4,7 @@
    named. What is kept is its result, under all of these: other bytes, another time, another slot or another policy are verified.
 2. Nothing of the archive is kept: the caller reads the bytes each time, and hands them in.
 3. Only what is believed is kept. What failed, or could not be told, is asked again.
-4. At most `MOST` results are kept; what was not asked for the longest goes first.
+4. At most `MOST` results are kept, of bundles of at most `MOST_BYTES` in all; what was not asked for the longest goes first.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from signoff.verify.case import Outcome
 from signoff.verify.verifier import Verified, verify
 
 MOST: Final = 512
+MOST_BYTES: Final = 16 * 1024 * 1024
 
 PoliciesOf = Callable[[tuple[Digest, ...]], Mapping[Digest, Filed]]
 _Key = tuple[Digest, datetime | None, RequestId | None]
@@ -32,14 +33,17 @@ _Key = tuple[Digest, datetime | None, RequestId | None]
 class _Result:
     verified: Verified
     policies: Mapping[Digest, Filed]
+    size: int
 
 
 class Kept:
     """Results of `verify` under one trust file. Safe to use from many threads."""
 
-    def __init__(self, trust: Trust, most: int = MOST) -> None:
+    def __init__(self, trust: Trust, most: int = MOST, most_bytes: int = MOST_BYTES) -> None:
         self._trust = trust
         self._most = most
+        self._most_bytes = most_bytes
+        self._bytes = 0
         self._results: OrderedDict[_Key, _Result] = OrderedDict()
         self._lock = Lock()
 
@@ -55,8 +59,12 @@ class Kept:
         policies = named(outcome)
         verified = verify(outcome, self._trust, policies)
         with self._lock:
-            self._results[key] = _Result(verified, policies)
-            self._results.move_to_end(key)
-            while len(self._results) > self._most:
-                self._results.popitem(last=False)
+            self._keep(key, _Result(verified, policies, len(outcome.filed.bundle)))
         return verified
+
+    def _keep(self, key: _Key, result: _Result) -> None:
+        before = self._results.pop(key, None)
+        self._results[key] = result
+        self._bytes += result.size - (before.size if before is not None else 0)
+        while len(self._results) > self._most or self._bytes > self._most_bytes:
+            self._bytes -= self._results.popitem(last=False)[1].size

@@ -38,12 +38,19 @@ _KEPT_POLICIES: Final = 1_000
 class Found:
     """What the archive holds of a digest: events that are believed, and in words what is not believed and why.
 
-    ``partial`` says in words why there may be more events than these; it is empty where these are all.
+    ``partial`` says in words why there may be more events than these; it is empty where these are all. ``elsewhere`` says that whoever
+    asked for a place found none that admits there.
     """
 
     admissions: tuple[Admission, ...]
     refused: tuple[str, ...]
     partial: str = ""
+    elsewhere: bool = False
+
+    @property
+    def is_positive(self) -> bool:
+        """Whether this may admit something where it was asked for."""
+        return not self.elsewhere and any(event.promotes for event in self.admissions)
 
 
 class Reader:

@@ -56,7 +56,7 @@ class Keeper:
             except SignoffError:
                 self._drop(key)
                 raise
-        if any(event.promotes for event in found.admissions) and not evidence.too_large:
+        if found.is_positive and not evidence.too_large:
             self._keep(key, asked_at, evidence)
         else:
             self._drop(key)

@@ -154,7 +154,7 @@ class Verifications:
 
 
 def _found(found: Found) -> str:
-    if any(one.promotes for one in found.admissions):
+    if found.is_positive:
         return "promoted"
     return "not-believed" if found.refused else "not-promoted"
 

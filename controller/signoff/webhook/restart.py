@@ -110,7 +110,7 @@ def _verifies(answer: Answer, memory: Memory, trust: Trust, cluster: str, now: d
     except SignoffError as error:
         LOG.warning("kept answer about %s is dropped: %s", answer.key.digest, error)
         return False
-    if not any(event.promotes for event in found.admissions):
+    if not found.is_positive:
         LOG.warning("kept answer about %s is dropped: %s", answer.key.digest, "; ".join(found.refused[:2]) or "it holds no event")
         return False
     memory.restore(answer.key, found, (now - answer.verified_at).total_seconds())
