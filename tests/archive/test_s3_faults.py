@@ -75,7 +75,8 @@ def test_conflicts_are_repeated_a_bounded_number_of_times(store, between):
 
 
 @pytest.mark.parametrize(
-    ("status", "code"), [(403, "AccessDenied"), (400, "ExpiredToken"), (501, "NotImplemented"), (301, "PermanentRedirect")]
+    ("status", "code"),
+    [(403, "AccessDenied"), (507, "InsufficientStorage"), (400, "ExpiredToken"), (501, "NotImplemented"), (301, "PermanentRedirect")],
 )
 def test_a_refusal_is_final(store, between, status, code):
     between.always("PUT", failing(status, code))

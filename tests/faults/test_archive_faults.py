@@ -39,7 +39,7 @@ LASTING: dict[str, tuple[Deed, str]] = {
     "500": (s3_says(500, "InternalError"), AGAIN),
     "503": (s3_says(503, "SlowDown"), AGAIN),
     "409": (s3_says(409, "ConditionalRequestConflict"), AGAIN),
-    "full: 507": (s3_says(507, "InsufficientStorage"), "give this process the right|507"),
+    "full: 507": (s3_says(507, "InsufficientStorage"), "the store is full.*give it room"),
     "no right: 403": (s3_says(403, "AccessDenied"), "give this process the right"),
     "says 412, and nothing is there": (TAKEN_BY_NOBODY, "the store says that the key is taken, and lists nothing there.*tried again"),
     "says 200, and nothing is written": (NOT_WRITTEN, AGAIN),

@@ -312,6 +312,8 @@ def _said(error: ClientError, where: str) -> _Failure:
         return _Failure(Absent())
     if code in _PASSING_CODES or status in _PASSING_4XX or (status >= 500 and status not in _FINAL_5XX):
         return _Failure(Unavailable(f"the store failed ({status} {code})", where, _AGAIN), passing=True)
+    if status == 507:
+        return _Failure(Refused(f"the store is full ({status} {code})", where, "give it room, and try again"))
     return _Failure(Refused(f"the store refuses it ({status} {code})", where, _DENIED))
 
 
