@@ -282,8 +282,8 @@ class Histories(RuleBasedStateMachine):
         if not keys:
             return
         key = _pick(keys, which)
+        named = {one for event in self.promises.events.values() if self.promises.verifies(event) for one in self._named(event.id)}
         self.archive.delete(key)
-        named = {one for event in self.promises.events.values() if self.promises.believed(event) for one in self._named(event.id)}
         if key in named:
             self._audited(key)
 
@@ -310,7 +310,7 @@ class Histories(RuleBasedStateMachine):
         key = layout.subject_pointer(image, "production", event.id)
         if event.promotes and key not in self.archive.ledger:
             self.archive.overwrite(key, _pointer(event.id))
-            if self.promises.believed(event):
+            if self.promises.verifies(event):
                 self._audited(key)
 
     @precondition(lambda self: self.promises.presses and not self.archive.faults.down)

@@ -275,6 +275,11 @@ class Promises:
             and self.archive.path(layout.subject_pointer(frozen.image, "production", event.id)).exists()
         )
 
+    def verifies(self, event: Event) -> bool:
+        """Whether who remembers nothing, as the audit does, believes an event and so looks for what it names."""
+        statements = self.freezes[event.freeze].statements
+        return self.believed(event) and all(self.archive.is_honest(layout.statement("policy", one)) for one in statements)
+
     def ran(self, digest: str, namespace: str, *, admitted: bool) -> None:
         """Judge an answer of the gate (promises 1 and 7)."""
         key, now = (digest, "production"), self.archive.clock.monotonic()
