@@ -37,7 +37,7 @@ THREADS: Final = 16
 
 @dataclass(frozen=True)
 class Archive:
-    """An archive that `make` made: where it lies, how it is trusted, and what it promotes where. ``rights`` are a reader's variables."""
+    """An archive: where it lies, how it is trusted, and and what it promotes where. ``rights`` are the environment of a writer."""
 
     url: str
     keys: str

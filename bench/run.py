@@ -146,7 +146,7 @@ class Measuring:
             baselines = (running.enter_context(noop_go(plane, self.work)), running.enter_context(noop_fastapi(plane, self.work)))
             gates = []
             for archive in archives:
-                rights = _rights(self._object_store(), "reader") if archive.store == "s3" else {}
+                rights = _rights(self._object_store(), "writer") if archive.store == "s3" else {}
                 gates.append(Gated(running.enter_context(gate_server(plane, archive, kubeconfig, self.work, rights)), archive))
             register(plane, {GO: baselines[0], FASTAPI: baselines[1], **{one.archive.namespace: one.server for one in gates}})
             self.rows += gate.measure(plane, gate.subjects(baselines, gates), self.plan, self.work, self.told)
