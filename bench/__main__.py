@@ -61,10 +61,8 @@ def _run(plan: Plan, arguments: list[str]) -> int:
 
 def _report(results: Path, path: Path) -> int:
     runs = read_runs(results)
-    if not runs:
-        raise BenchError(f"{results} holds no results: measure first, with python -m bench run")
     path.write_text(page(runs))
-    _tell(f"{path} is written from {len(runs)} runs")
+    _tell(f"{path} is written from {len(runs)} {'run' if len(runs) == 1 else 'runs'}")
     return 0
 
 

@@ -164,7 +164,7 @@ class _Direct:
 
 
 def _wanted(plan: Plan) -> int:
-    return max(1, int(plan.seconds * COLD_PER_SECOND))
+    return max(1, min(plan.cold, int(plan.seconds * COLD_PER_SECOND)))
 
 
 def _round(subject: Subject, clients: int, plan: Plan) -> Round:

@@ -77,7 +77,15 @@ From publications, **not from this run** and not on this machine: Connaisseur (G
 
 def page(runs: Sequence[Run]) -> str:
     """Return docs/benchmarks.md."""
-    parts = [INTRODUCTION, "## Goals", _table(*_goals(judge(runs))), *_groups(merged(runs), level="##"), OTHERS, "## Runs", *_runs(runs)]
+    parts = [
+        INTRODUCTION,
+        "## Goals",
+        _table(*_goals(judge(runs))),
+        *_groups(merged(runs), level="##"),
+        OTHERS,
+        "## Runs",
+        *(_runs(runs) if runs else ["Nothing was measured yet."]),
+    ]
     return "\n\n".join(part.strip() for part in parts) + "\n"
 
 

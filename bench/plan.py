@@ -18,7 +18,10 @@ LEAST_EVENTS: Final = 40
 
 @dataclass(frozen=True)
 class Plan:
-    """The whole of what is to be measured. Over the first archive everything is measured; at the others, what their size may change."""
+    """The whole of what is to be measured. Over the first archive everything is measured; at the others, what their size may change.
+
+    ``cold`` bounds the cold requests of a round: each needs a digest of its own.
+    """
 
     groups: tuple[str, ...] = GROUPS
     file_events: tuple[int, ...] = (100, 100_000)
@@ -27,6 +30,7 @@ class Plan:
     rounds: int = 3
     seconds: float = 2.0
     warmups: int = 20
+    cold: int = 2000
     approvals: int = 10
     starts: int = 5
     verify_events: int = 2000
@@ -42,6 +46,7 @@ QUICK: Final = Plan(
     rounds=1,
     seconds=0.2,
     warmups=3,
+    cold=10,
     approvals=1,
     starts=1,
     verify_events=LEAST_EVENTS,

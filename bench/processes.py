@@ -59,4 +59,4 @@ def counters(text: str) -> dict[str, float]:
 
 def _megabytes(status: str, field: str) -> float:
     found = re.search(rf"^{field}:\s+(\d+) kB$", status, re.MULTILINE)
-    return int(found[1]) / 1024 if found else 0.0
+    return int(found[1]) * 1024 / 1e6 if found else 0.0  # what proc(5) calls kB is 1,024 bytes

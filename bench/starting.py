@@ -18,7 +18,9 @@ def measure(bank: Bank, count: int) -> list[Row]:
     command = [sys.executable, "-m", "signoff", "run", "webhook", "--config", str(bank.work / "webhook.yaml")]
     component = Component("webhook", command, bank.work / "webhook.log", bank.rights("writer"))
     server = Server(component, urlsplit(bank.gate_url).port or 0, "/gate/enforce", bank.control_plane.serving_ca_path)
-    with server:  # the first start may have to read everything from disk
+    try:
         starts = [server.restart() for _ in range(count)]
         used = server.spent()
+    finally:
+        component.stop()
     return [Row("start", "webhook, start to ready", {**spread(starts), "rss_mb": used.rss_mb, "peak_mb": used.peak_mb})]
