@@ -50,12 +50,19 @@ def _run(plan: Plan, arguments: list[str]) -> int:
     began, date = time.monotonic(), datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     where, what = machine(), versions()
     with tempfile.TemporaryDirectory(prefix="signoff-bench-", ignore_cleanup_errors=True) as work:
-        rows = Measuring(plan, Path(work), lambda text: _tell(f"{time.monotonic() - began:4.0f} s  {text}")).measure()
+        measuring = Measuring(plan, Path(work), lambda text: _tell(f"{time.monotonic() - began:4.0f} s  {text}"))
+        failed: Exception | None = None
+        try:
+            measuring.measure()
+        except (BenchError, ControlPlaneError, SignoffError) as error:
+            failed = error  # what was measured until then is told all the same
     seconds = time.monotonic() - began
-    run = Run(date, shlex.join(["python", "-m", "bench", *arguments]), where, what, tuple(rows), seconds)
+    run = Run(date, shlex.join(["python", "-m", "bench", *arguments]), where, what, tuple(measuring.rows), seconds)
     sys.stdout.write(report(run))
-    if plan.out is not None:
+    if plan.out is not None and run.rows:
         _tell(f"{seconds:4.0f} s  results in {write_run(run, plan.out)}; write the page with: python -m bench report")
+    if failed is not None:
+        raise failed
     return 0
 
 

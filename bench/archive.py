@@ -3,7 +3,8 @@
 1. What is written verifies: `signoff verify` finds nothing in it.
 2. Into a folder objects are written straight, without being flushed, and equal bytes of one event (its pointers) share one file: what
    reads cannot tell, and a million events need the fewer inodes.
-3. Into a bucket they are put by the store's own `create`, many events at a time; of one event the pointers go before the event.
+3. Into a bucket they are put by the archive's own conditional request, many events at a time, and not listed again as `create` does
+   after each; of one event the pointers go before the event.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ import yaml
 from bench.errors import BenchError
 from bench.events import CLUSTER, ENVIRONMENT, ISSUER, DeskSize, Objects, Template, image_of, objects, person, template_of
 from signoff.archive.open import open_store
-from signoff.archive.store import Exists, Store
+from signoff.archive.s3_address import parse_s3
+from signoff.archive.s3_requests import Patience, Requests, Taken, connect
+from signoff.archive.write import create_or_same
 from signoff.record.keys import PemSigner
 from signoff.record.values import format_time
 
@@ -81,7 +84,9 @@ def fill(archive: Archive, events: int, desk: DeskSize, told: Callable[[int], No
     """Fill an empty archive with so many events, and return it; ``told`` hears how many there are."""
     grant(archive.rights)
     template, shared = template_of(archive.label, archive.namespace, desk, _key(archive, "seal"), format_time(datetime.now(UTC)))
-    _put(open_store(archive.url), shared)
+    store = open_store(archive.url)
+    for key, data in shared.items():
+        create_or_same(store, key, data)
     ranges = [range(first, min(first + CHUNK, events)) for first in range(0, events, CHUNK)]
     done = 0
     with ProcessPoolExecutor(mp_context=get_context("forkserver"), initializer=grant, initargs=(archive.rights,)) as workers:
@@ -111,20 +116,21 @@ def _write(archive: Archive, template: Template, numbers: range) -> int:
             write_files(root, one)
     else:
         with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(partial(_put, _opened(archive.url)), made))
+            list(threads.map(partial(_put_into, *_bucket(archive.url)), made))
     return len(numbers)
 
 
 @cache
-def _opened(url: str) -> Store:
-    """The store, opened once in each process."""
-    return open_store(url)
+def _bucket(url: str) -> tuple[Requests, str]:
+    """The way to a bucket, and the archive's prefix there; connected once in each process."""
+    address, patience = parse_s3(urlsplit(url)), Patience()
+    return Requests(address.bucket, connect(address, patience), patience), address.prefix
 
 
-def _put(store: Store, made: Objects) -> None:
+def _put_into(requests: Requests, prefix: str, made: Objects) -> None:
     for key, data in made.items():
-        with suppress(Exists):  # the store may have taken what it did not answer for
-            store.create(key, data)
+        with suppress(Taken):  # the store may have taken what it did not answer for
+            requests.put(prefix + key, data)
 
 
 def write_files(root: Path, made: Objects) -> None:
