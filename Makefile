@@ -56,6 +56,10 @@ mutants: sync ## Break the product on purpose, one thing at a time: rules of the
 	@$(RUN) python tests/verify/mutants.py
 	@$(RUN) python tests/model/mutants.py
 
+.PHONY: fuzz
+fuzz: sync ## Hostile input with ever new seeds; ARGS=--minutes=60
+	@$(RUN) python -m tests.hostile.long $(ARGS)
+
 .PHONY: schemas
 schemas: sync ## Write docs/schemas/ anew, from the models of the record
 	@$(RUN) python -m signoff.cli.schemas docs/schemas

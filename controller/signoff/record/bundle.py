@@ -189,6 +189,8 @@ def _as_written(data: bytes) -> Bundle | None:
 
 def open_bundle(data: bytes, where: str) -> Bundle:
     """Return a bundle taken apart without holding it to its form; for the verifier, whose first rule does that."""
+    if len(data) > MAX_BUNDLE:
+        raise RecordError(f"{len(data)} bytes are more than the {MAX_BUNDLE} allowed", where=where, mend="send less")
     return _taken_apart(parse(_Bundle, data, where, unknown_fields="ignore"), where)
 
 
