@@ -43,7 +43,7 @@ histories: sync ## 10,000 random histories of the state machine, for the night; 
 	@$(RUN) pytest tests/model -k test_every_history -s --timeout=0 --histories=10000 $(ARGS)
 
 .PHONY: nightly
-nightly: faults histories ## What takes too long for every change
+nightly: faults histories fuzz ## What takes too long for every change
 
 .PHONY: bench
 bench: sync ## Measure, and write docs/benchmarks.md; ARGS="--only gate --events 100" for a part, ARGS=--quick to see that it runs

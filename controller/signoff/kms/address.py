@@ -51,7 +51,7 @@ def parse_address(text: str) -> KeyAddress:
         parts = urlsplit(text)
     except ValueError:
         raise BadKeyAddress("not an address", "key", MEND) from None
-    if not text.startswith(f"{SCHEME}///") or parts.netloc or parts.fragment:
+    if not text.startswith(f"{SCHEME}///") or parts.fragment:
         raise BadKeyAddress("the address of a key begins with awskms:/// and ends with its options", "key", MEND)
     key = unquote(parts.path.removeprefix("/"))
     found = _KEY.fullmatch(key)
