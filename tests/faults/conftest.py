@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
+pytest.register_assert_rewrite("request", "stand")
 
-from stand import Stand
+from stand import Stand  # noqa: E402
 
-from controlplane import ControlPlane
+from controlplane import ControlPlane  # noqa: E402
 
 ALL = os.environ.get("SIGNOFF_FAULTS") == "all"
 
