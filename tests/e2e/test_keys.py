@@ -71,6 +71,13 @@ def rotated(bank: Bank) -> Iterator[Rotated]:
             restart(bank, sealKey=str(bank.keys / "seal.key"), eventKey=str(bank.keys / "event.key"))
 
 
+@pytest.fixture(autouse=True)
+def _in_reach(rotated: Rotated) -> None:
+    """Begin with a key service that answers, whatever became of the test before."""
+    rotated.webhook.forget()
+    rotated.operator.forget()
+
+
 def admitted(office: Office) -> bool:
     return "created" in office.apply(BEN, office.pod(), "--dry-run=server", check=False)
 
