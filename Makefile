@@ -40,7 +40,7 @@ faults: sync binaries ## Kill a process at each request that it makes, and every
 
 .PHONY: histories
 histories: sync ## 10,000 random histories of the state machine, for the night; ARGS=--histories=500 for fewer
-	@$(RUN) pytest tests/model -k test_every_history -s --timeout=0 --histories=10000 $(ARGS)
+	@$(RUN) pytest tests/model -k test_every_history -s --histories=10000 $(ARGS)
 
 .PHONY: nightly
 nightly: faults histories fuzz ## What takes too long for every change

@@ -20,7 +20,7 @@ HISTORIES = 300
 
 
 def run(name: str) -> tuple[int, str]:
-    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", "--timeout=900", str(Path(__file__).parent)]
+    command = [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", str(Path(__file__).parent)]
     arguments = ["-k", "test_every_history", f"--histories={HISTORIES}", f"--mutant={name}"]
     done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
     told = [line.removeprefix("E").strip() for line in done.stdout.splitlines() if line.startswith("E ") and "Error" in line]

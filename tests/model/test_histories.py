@@ -8,9 +8,10 @@ from hypothesis.stateful import run_state_machine_as_test
 
 from tests.model.machine import COUNTS, Histories
 
-FIXED = 200
+FIXED = 150
 
 
+@pytest.mark.timeout(0)  # ten thousand take hours, and a machine under load takes its time over a hundred
 def test_every_history_keeps_the_promises(pytestconfig: pytest.Config) -> None:
     wanted = pytestconfig.getoption("--histories", default=None)
     mutant = pytestconfig.getoption("--mutant", default=None)
