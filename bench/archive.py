@@ -5,6 +5,8 @@
    reads cannot tell, and a million events need the fewer inodes.
 3. Into a bucket they are put by the archive's own conditional request, many events at a time, and not listed again as `create` does
    after each; of one event the pointers go before the event.
+4. Of a lean archive only what a gate reads is written: the events, and the pointers from digests to them. `signoff verify` finds in it
+   that the rest is missing.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ import yaml
 
 from bench.errors import BenchError
 from bench.events import CLUSTER, ENVIRONMENT, ISSUER, DeskSize, Objects, Template, image_of, objects, person, template_of
+from signoff.archive import layout
 from signoff.archive.open import open_store
 from signoff.archive.s3_address import parse_s3
 from signoff.archive.s3_requests import Patience, Requests, Taken, connect
@@ -36,6 +39,7 @@ from signoff.record.values import format_time
 
 CHUNK: Final = 250
 THREADS: Final = 16
+_READ_BY_GATES: Final = (layout.EVENTS_PREFIX, "subjects/")
 
 
 @dataclass(frozen=True)
@@ -80,8 +84,8 @@ def initialise(url: str, keys: Path, label: str, namespace: str, rights: Mapping
     return Archive(url, str(keys), str(yaml.safe_load(made.stdout)["trust"]), label, namespace, 0, dict(rights or {}))
 
 
-def fill(archive: Archive, events: int, desk: DeskSize, told: Callable[[int], None] = lambda _: None) -> Archive:
-    """Fill an empty archive with so many events, and return it; ``told`` hears how many there are."""
+def fill(archive: Archive, events: int, desk: DeskSize, told: Callable[[int], None] = lambda _: None, *, lean: bool = False) -> Archive:
+    """Fill an empty archive with so many events, and return it; ``told`` hears how many there are. ``lean`` as in rule 4."""
     grant(archive.rights)
     template, shared = template_of(archive.label, archive.namespace, desk, _key(archive, "seal"), format_time(datetime.now(UTC)))
     store = open_store(archive.url)
@@ -90,7 +94,7 @@ def fill(archive: Archive, events: int, desk: DeskSize, told: Callable[[int], No
     ranges = [range(first, min(first + CHUNK, events)) for first in range(0, events, CHUNK)]
     done = 0
     with ProcessPoolExecutor(mp_context=get_context("forkserver"), initializer=grant, initargs=(archive.rights,)) as workers:
-        for count in workers.map(partial(_write, archive, template), ranges):
+        for count in workers.map(partial(_write, archive, template, lean), ranges):
             done += count
             told(done)
     return replace(archive, events=events)
@@ -106,10 +110,12 @@ def _key(archive: Archive, use: str) -> PemSigner:
     return PemSigner(path.read_bytes(), str(path))
 
 
-def _write(archive: Archive, template: Template, numbers: range) -> int:
+def _write(archive: Archive, template: Template, lean: bool, numbers: range) -> int:
     """Write the events of these numbers; in a process of its own."""
     seal_key, event_key = _key(archive, "seal"), _key(archive, "event")
     made = (objects(template, number, seal_key, event_key) for number in numbers)
+    if lean:
+        made = ({key: data for key, data in one.items() if key.startswith(_READ_BY_GATES)} for one in made)
     if archive.store == "file":
         root = Path(unquote(urlsplit(archive.url).path))
         for one in made:
