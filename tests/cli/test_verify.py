@@ -303,6 +303,17 @@ def test_a_pointer_without_an_event_is_a_note(site: Site) -> None:
     assert CLEAN in " ".join(ran.out.split())
 
 
+def test_a_pointer_of_a_promotion_begun_before_the_rejection_is_a_note(site: Site) -> None:
+    frozen = site.frozen()
+    begun = pointers(frozen.freeze, PROMOTION_TYPE)
+    for key in begun:
+        site.world.store.create(key, dumps({"event": layout.event(frozen.freeze.id)}) + b"\n")
+    site.decided(frozen, DAVID, verdict="Reject")
+    ran = site.run("verify")
+    assert ran.code == 0, ran.out
+    assert ran.out.count("a promotion that was begun before the request was rejected") == len(begun) - 1
+
+
 def test_findings_are_told_with_key_and_mend(site: Site) -> None:
     key = _page(site, site.promoted())
     site.object_at(key).unlink()

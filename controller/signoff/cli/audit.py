@@ -2,7 +2,8 @@
 
  1. An event verifies, lies under its id, and everything that it names is there: its freeze, its desk and explanation, its seals.
  2. An event has all its pointers, and a pointer is one that its event makes. A pointer without an event is no finding: it promotes nothing,
-    and a writer may have been stopped between the two.
+    and a writer may have been stopped between the two. Nor is one that the same request's promotion would have made, where the request was
+    rejected after such a writer was stopped.
  3. A blob hashes to its key, a freeze to its key and under its request's id.
  4. A seal is signed by a key that the trust file names, and lies under its freeze and its principal.
  5. A statement lies under its type and digest; a policy is signed by a key that the trust file names, a trust file reads as one.
@@ -42,6 +43,7 @@ class Audit:
     rejections: int = 0
     # Of each pointer that an event makes a short hash, and no event: an archive may hold more than fits into memory.
     _made: set[bytes] = field(default_factory=set)
+    _begun: set[bytes] = field(default_factory=set)
     _known: set[bytes] = field(default_factory=set)
 
     def findings(self, step: Callable[[int], None]) -> Iterator[Finding]:
@@ -64,6 +66,7 @@ class Audit:
         if looked.pointers is not None:
             self._known.add(bytes.fromhex(layout.event_id(looked.key)))
             self._made.update(map(_short, looked.pointers))
+            self._begun.update(map(_short, looked.begun))
 
     def _pointer(self, key: str) -> Iterator[Finding]:
         """Judge a pointer by the events that were looked at before it (rule 2)."""
@@ -71,6 +74,8 @@ class Audit:
         known = bytes.fromhex(request) in self._known
         if not known and not self._has_event(request):
             yield Finding("note", key, "points to a request without an event: nothing was promoted by it")
+        elif known and _short(key) in self._begun:
+            yield Finding("note", key, "is of a promotion that was begun before the request was rejected: nothing was promoted by it")
         elif known and _short(key) not in self._made:
             yield Finding(
                 "finding", key, f"is no pointer of the event {request}", "find out who wrote it; the gate believes the event alone"

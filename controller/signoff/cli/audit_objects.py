@@ -49,13 +49,15 @@ class Finding:
 @dataclass(frozen=True)
 class Looked:
     """What looking at one object came to. ``promotes`` is that of an event that verifies, ``pointers`` are those that it makes, if all that
-    it names could be looked for; ``whole`` says that nothing ended the look before its end.
+    it names could be looked for, ``begun`` those that a promotion of the rejected request would have made besides; ``whole`` says that nothing
+    ended the look before its end.
     """
 
     key: str
     findings: tuple[Finding, ...]
     promotes: bool | None = None
     pointers: frozenset[str] | None = None
+    begun: frozenset[str] = frozenset()
     whole: bool = True
 
 
@@ -67,11 +69,12 @@ class Look:
         self.key = key
         self.promotes: bool | None = None
         self.pointers: frozenset[str] | None = None
+        self.begun: frozenset[str] = frozenset()
 
     def looked(self) -> Looked:
         """Return what the look came to."""
         findings, whole = guarded(self.key, self._object())
-        return Looked(self.key, findings, self.promotes, self.pointers, whole)
+        return Looked(self.key, findings, self.promotes, self.pointers, self.begun, whole)
 
     def _object(self) -> Iterator[Finding]:
         key, folder = self.key, self.key.partition("/")[0]
@@ -106,7 +109,7 @@ class Look:
         yield from self._named(verified)
         yield from self._sealed(key, outcome.statement, verified)
         expected = frozenset(pointers(verified.freeze, PROMOTION_TYPE if verified.promotes else REJECTION_TYPE))
-        self.pointers = expected
+        self.pointers, self.begun = expected, frozenset(pointers(verified.freeze, PROMOTION_TYPE)) - expected
         for pointer in sorted(expected):
             yield from self._pointed(pointer, slot)
 
