@@ -128,6 +128,16 @@ class Histories(RuleBasedStateMachine):
     def publish(self, who: str, name: str, text: str) -> None:
         self._publish(who, name, text)
 
+    @precondition(lambda self: self.frozen())
+    @rule(which=ANY, text=st.sampled_from(("two", "mixed")))
+    def tighten(self, which: int, text: str) -> None:
+        """The policy becomes stricter between the look at the desk and the press."""
+        name, freeze = _pick(self.frozen(), which)
+        people = self._who_may_approve(name, freeze)
+        self._publish("paula", "credit-models", text)
+        if people:
+            self._press(_pick(people, which), name, freeze, "Approve")
+
     @precondition(lambda self: self.policies())
     @rule(which=ANY, who=st.sampled_from(("paula", "ben")))
     def delete_policy(self, which: int, who: str) -> None:
@@ -355,6 +365,22 @@ class Histories(RuleBasedStateMachine):
         self._deploy(self.promises.freezes[event.freeze].image, "credit")
         self.archive.clock.go_on(pause)
         self._deploy(self.promises.freezes[event.freeze].image, "credit")
+
+    @precondition(lambda self: self.promises.events and not self.archive.faults.down)
+    @rule(which=ANY, pause=st.sampled_from((0, 5, 11, 600, 901)), trouble=st.sampled_from(("down", "down", "altered")))
+    def deploy_in_trouble(self, which: int, pause: int, trouble: str) -> None:
+        """What ran before the archive went down, or before its event was altered, is asked for again."""
+        promoted = sorted((one for one in self.promises.events.values() if one.promotes), key=lambda one: one.id)
+        if not promoted:
+            return
+        event = _pick(promoted, which)
+        image = self.promises.freezes[event.freeze].image
+        self._deploy(image, "credit")
+        self.archive.faults.down = trouble == "down"
+        if trouble == "altered" and self.promises.has_event(event.id):
+            self.archive.overwrite(layout.event(event.id), self.archive.ledger[layout.event(event.id)].data + b" ")
+        self.archive.clock.go_on(pause)
+        self._deploy(image, "credit")
 
     # --- after every step, and at the end -----------------------------------------------------------------------------------
 

@@ -49,8 +49,8 @@ class Finding:
 @dataclass(frozen=True)
 class Looked:
     """What looking at one object came to. ``promotes`` is that of an event that verifies, ``pointers`` are those that it makes, if all that
-    it names could be looked for, ``begun`` those that a promotion of the rejected request would have made besides; ``whole`` says that nothing
-    ended the look before its end.
+    it names could be looked for; ``begun`` are those that a promotion of a rejected request would have made besides; ``whole`` says that
+    nothing ended the look before its end.
     """
 
     key: str
