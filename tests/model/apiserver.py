@@ -219,6 +219,11 @@ class WebhooksCluster:
             raise NotFound("the API server knows no such object", where=f"modelpromotion {namespace}/{name}")
         return found
 
+    def pending(self, namespace: str, most: int) -> int:
+        """Count as the field selector does: those that admission saw, without an event in their status."""
+        found = [one for one in self._api.all("modelpromotions", namespace) if one.get("submission", {}).get("time")]
+        return len([one for one in found if not one.get("status", {}).get("event")][:most])
+
     def policies(self) -> Sequence[Mapping[str, Json]]:
         return self._api.all("promotionpolicies")
 

@@ -22,9 +22,11 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from signoff.archive import layout
 from signoff.archive.write import read_blob
 from signoff.cli.audit import Audit, Finding
+from signoff.cli.audit_hands import Place
 from signoff.desk.freezing import refuse_other_desk
 from signoff.record.canonical import b64encode, dumps
 from signoff.record.values import Digest, RequestId
+from signoff.verify.reader import Reader
 from tests.model import bank
 from tests.model.apiserver import Refusal, Value
 from tests.model.archive import STRUCK, Archive, Clock, Died
@@ -411,7 +413,7 @@ class Histories(RuleBasedStateMachine):
             for version in range(1, 4):
                 self._deploy(bank.image_of(model, version), "credit")
         if not self.keyring.ended:
-            found = [one for one in Audit(self.world.reader()).findings(lambda _: None) if one.kind != "note"]
+            found = [one for one in _audit(self.world.reader()).findings(lambda _: None) if one.kind != "note"]
             assert not found, f"promise 6: the audit of what is as it was written finds {found}"
             self._show_again()
             self._rebuild()
@@ -595,7 +597,7 @@ class Histories(RuleBasedStateMachine):
 
     def _audited(self, key: str) -> None:
         """The audit names the key."""
-        found: list[Finding] = list(Audit(self.world.reader()).findings(lambda _: None))
+        found: list[Finding] = list(_audit(self.world.reader()).findings(lambda _: None))
         assert any(one.key == key and one.kind != "note" for one in found), f"promise 6: the audit does not name {key}: {found}"
         self._noted("tampering was found")
 
@@ -618,6 +620,10 @@ class Histories(RuleBasedStateMachine):
 
 COUNTS: dict[str, int] = {}
 """How many histories came to what."""
+
+
+def _audit(reader: Reader) -> Audit:
+    return Audit(reader, Place("", ""), jobs=1)  # one process opens nothing by its address
 
 
 def _pick(values: Any, which: int) -> Any:

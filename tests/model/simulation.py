@@ -12,6 +12,7 @@ from threading import Lock
 from typing import Any, cast
 
 from signoff.config import ExplanationSettings
+from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
 from signoff.operator import reconcile as room
 from signoff.operator.reconcile import Operator
@@ -28,6 +29,7 @@ from tests.model.archive import Archive, Reached
 from tests.webhook.reviews import pod, review
 
 CLUSTER = "demo"
+PENDING = 1000
 _EXPLANATIONS = parse(ExplanationSettings, dumps({}), "explanations")
 
 
@@ -52,12 +54,13 @@ class Simulation:
         cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.WAYS)
         store = Reached(self.archive)
         signer, now = self.keyring.signer("seal"), self.archive.clock.now
-        self._witness = Witness(CLUSTER, cluster, store, Reader(store, self._trust), signer, bank.issuers(), now)
+        self._witness = Witness(CLUSTER, cluster, store, Reader(store, self._trust), signer, bank.issuers(), now, PENDING)
 
     def restart_gate(self) -> None:
         cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.WAYS)
         reader = self.reader()
-        memory = Memory(reader.find, self.archive.clock.monotonic)
+        clock = self.archive.clock
+        memory = Memory(lambda key: look_up(reader, key, CLUSTER, clock.now()), clock.monotonic)
         self._gate = Gate(CLUSTER, cluster, reader, memory, (), self.archive.clock.now)
 
     def restart_operator(self, number: int) -> None:

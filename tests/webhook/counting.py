@@ -1,10 +1,11 @@
-"""What stands behind the door in place of an API server: it counts pending requests, and answers no other question."""
+"""What stands behind the door in place of an API server: it counts pending requests, and knows the namespaces that it is given."""
 
 from __future__ import annotations
 
 import http.server
 import json
 import threading
+from collections.abc import Mapping
 from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -12,10 +13,11 @@ TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
 
 
 class Counting:
-    """Answers the one listing as kube-apiserver 1.37 does. ``pending`` is how many there are; None: it fails."""
+    """Answers the one listing as kube-apiserver 1.37 does, and knows namespaces. ``pending`` is how many there are; None: it fails."""
 
-    def __init__(self) -> None:
+    def __init__(self, namespaces: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self.pending: int | None = 0
+        self.namespaces = dict(namespaces or {})
         self.asked: list[tuple[str, dict[str, list[str]]]] = []
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -35,7 +37,9 @@ class Counting:
         self._server.server_close()
 
     def answer(self, path: str, query: dict[str, list[str]], accept: str | None) -> dict[str, Any] | None:
-        """The table of the listing, or None for every other question."""
+        """The table of the listing, a namespace, or None for every other question."""
+        if path.startswith("/api/v1/namespaces/") and (name := path.rpartition("/")[2]) in self.namespaces:
+            return {"kind": "Namespace", "apiVersion": "v1", "metadata": {"name": name, "labels": self.namespaces[name]}}
         if self.pending is None or accept != TABLE or not path.endswith("/modelpromotions"):
             return None
         self.asked.append((path, query))

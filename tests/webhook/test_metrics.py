@@ -3,50 +3,30 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from scraping import Scrape, get, scrape
 
 from controlplane.ports import free_ports
+from tests.webhook.counting import Counting
 from tests.webhook.listening import LABELS, promote
 from tests.webhook.reviews import IMAGE, OTHER_IMAGE, pod, policy, promotion, review
-from tests.webhook.test_serve import Process, _kubeconfig
-
-
-class _Namespaces(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        name = self.path.rpartition("/")[2]
-        found = name in LABELS
-        body = json.dumps({"kind": "Namespace", "metadata": {"name": name, "labels": LABELS.get(name)}}).encode()
-        self.send_response(200 if found else 404)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_: Any) -> None:
-        pass
+from tests.webhook.test_serve import Process
 
 
 class Measured(Process):
     """A webhook with metrics, and somebody who knows the namespaces."""
 
     def __init__(self, folder: Path, **changes: Any) -> None:
-        self.namespaces = HTTPServer(("127.0.0.1", 0), _Namespaces)
-        threading.Thread(target=self.namespaces.serve_forever, daemon=True).start()
+        self.counting = Counting(LABELS)
+        self.counting.__enter__()
         (self.metrics_port,) = free_ports(1)
-        kubeconfig = _kubeconfig()
-        kubeconfig["clusters"][0]["cluster"]["server"] = f"http://127.0.0.1:{self.namespaces.server_port}"
-        (folder / "kubeconfig.named").write_text(yaml.safe_dump(kubeconfig))
         metrics = {"host": "127.0.0.1", "port": self.metrics_port}
-        super().__init__(folder, **{"kubeconfig": str(folder / "kubeconfig.named"), "metrics": metrics, **changes})
+        super().__init__(folder, self.counting.url, **{"metrics": metrics, **changes})
 
     def scrape(self) -> Scrape:
         return scrape(self.metrics_port)
@@ -57,7 +37,7 @@ class Measured(Process):
             return gate.ask(f"/gate/{mode}", json.dumps(asked).encode()).response
 
     def end(self) -> None:
-        self.namespaces.shutdown()
+        self.counting.__exit__()
         super().end()
 
 

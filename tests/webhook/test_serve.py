@@ -231,18 +231,19 @@ def _until_closed(port: int) -> None:
 @pytest.fixture
 def draining(tmp_path: Path) -> Iterator[Process]:
     """A process that was told to end, and drains for long."""
-    running = Process(tmp_path, drainSeconds=60)
-    running.start()
-    try:
-        running.until_ready()
-        with running.client(running.door_port) as kept:
-            kept.ask(SEAL, BODY)
-            os.kill(running.process.pid, signal.SIGTERM)
-            _until_unready(running)
-            running.kept = kept
-            yield running
-    finally:
-        running.end()
+    with Counting() as counting:
+        running = Process(tmp_path, counting.url, drainSeconds=60)
+        running.start()
+        try:
+            running.until_ready()
+            with running.client(running.door_port) as kept:
+                kept.ask(SEAL, BODY)
+                os.kill(running.process.pid, signal.SIGTERM)
+                _until_unready(running)
+                running.kept = kept
+                yield running
+        finally:
+            running.end()
 
 
 def _until_unready(process: Process) -> None:

@@ -22,6 +22,7 @@ class Bounded(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._in_head = True
+        self._heads = 0
         self._head_bytes = 0
         self._head_due: asyncio.TimerHandle | None = None
 
@@ -39,9 +40,9 @@ class Bounded(HttpToolsProtocol):
         """Count what belongs to a head that is not whole yet: a body that came along with the head is not counted (rule 1)."""
         if self._in_head and self._head_due is None:
             self._await_head()
-        before = self._in_head
+        in_head, heads = self._in_head, self._heads
         super().data_received(data)
-        if before and self._in_head:
+        if in_head and heads == self._heads:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD:
                 self.transport.abort()
@@ -49,6 +50,7 @@ class Bounded(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         """Leave the head: from here the body's bounds hold (`bodies`)."""
         self._in_head = False
+        self._heads += 1
         self._head_bytes = 0
         self._head_came()
         super().on_headers_complete()
