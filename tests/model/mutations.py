@@ -13,7 +13,9 @@ from signoff.gate import memory
 from signoff.operator import commit, reconcile
 from signoff.policy import quorum
 from signoff.policy.quorum import Quorum
-from signoff.record.promotion import PROMOTION_TYPE, SealedDecision
+from signoff.record.canonical import dumps
+from signoff.record.promotion import PROMOTION_TYPE, SealedDecision, as_json
+from signoff.record.values import sha256
 from signoff.verify import rules, verifier
 from signoff.verify.reader import Reader
 from signoff.webhook import decisions, policies, promotions
@@ -105,7 +107,12 @@ def foreign_seal(patch: Patch) -> None:
                 found.append(sealed)
         return tuple(found)
 
+    def payload(reader: Any, freeze: Any, _: Any) -> bytes:
+        found: bytes = reader.freeze(freeze.id, sha256(dumps(as_json(freeze))))[1]
+        return found
+
     patch.setattr(commit, "_archived", archived)
+    patch.setattr(commit, "_payload", payload)
     without(patch, "seals")
 
 
