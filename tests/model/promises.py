@@ -282,7 +282,7 @@ class Promises:
 
     def ran(self, digest: str, namespace: str, *, admitted: bool) -> None:
         """Judge an answer of the gate (promises 1 and 7)."""
-        key, now = (digest, "production"), self.archive.clock.monotonic()
+        key, now = (digest, namespace), self.archive.clock.monotonic()
         view = self._view(key, now)
         expected = any(self._admits(one, namespace) for one in view)
         if admitted and not expected:
@@ -296,9 +296,11 @@ class Promises:
             return remembered
         if self.archive.faults.down:
             return remembered if now - verified_at < GRACE else ()
-        view = tuple(
+        believed = (
             one for one in self.events.values() if one.promotes and self.freezes[one.freeze].image == key[0] and self.believed(one)
         )
+        # The first that admits there settles it: the others are not read, and not remembered.
+        view = tuple(one for one in sorted(believed, key=lambda one: one.id) if self._admits(one, key[1]))[:1]
         self.remembered[key] = (now, view)
         return view
 
