@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import socket
@@ -108,6 +109,9 @@ ENDLESS = {
     "one header": (f"POST {GATE} HTTP/1.1\r\nX-Long: ".encode(), b"x" * 65536),
     "many headers": (f"POST {GATE} HTTP/1.1\r\n".encode(), b"X: y\r\n" * 10_000),
     "a first line": (b"POST /", b"y" * 65536),
+    "many trailers": (f"POST {GATE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n".encode(), b"X: y\r\n" * 10_000),
+    "one trailer": (f"POST {GATE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: ".encode(), b"x" * 65536),
+    "a chunk's extension": (f"POST {GATE} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;x=".encode(), b"x" * 65536),
 }
 
 
@@ -157,6 +161,33 @@ def test_a_second_head_that_does_not_come_is_not_waited_for_either(listening: Li
         began = time.monotonic()
         assert b"allowed" not in said(secured)
         assert time.monotonic() - began < 4
+
+
+def test_bypass_12_what_is_left_of_a_request_that_was_answered_is_not_waited_for(
+    listening: Listening, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.5)
+    began = time.monotonic()
+    with connected(listening, timeout=5) as secured:
+        secured.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n")
+        with contextlib.suppress(OSError):
+            while time.monotonic() - began < 4:
+                secured.sendall(b"x")  # so slowly that none of the library's own timers runs out
+                time.sleep(0.1)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("size", [60_000, 70_000, 100_000])
+def test_a_review_that_comes_in_one_piece_is_no_head(listening: Listening, size: int) -> None:
+    # While the loop is busy all that was sent waits, and comes as one.
+    whole = request(json.dumps(review({**pod(IMAGE), "status": {"message": "x" * size}}, "pods")).encode())
+    loop = listening._servers[0].servers[0].get_loop()
+    with connected(listening) as secured:
+        time.sleep(0.1)
+        loop.call_soon_threadsafe(time.sleep, 0.5)
+        time.sleep(0.1)
+        secured.sendall(whole)
+        assert b'"allowed": true' in said(secured)
 
 
 WORDS = [
