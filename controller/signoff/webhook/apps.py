@@ -28,14 +28,14 @@ from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate, Mode
 from signoff.webhook.metrics import Told, WebhookMetrics
 from signoff.webhook.review import BadReview, Reply, Review, answer, denied, read_review
-from signoff.webhook.waiting import within
+from signoff.webhook.waiting import NotBegun, NotInTime, within
 from signoff.webhook.witness import Witness
 
 LOG: Final = logging.getLogger("signoff.webhook")
 _INLINE: Final = 256 * 1024
 _DOOR_THREADS: Final = 40
-_DOOR_SECONDS: Final = 30.0
-"""No API server waits longer."""
+_DOOR_SECONDS: Final = 10.0
+"""No webhook of the chart is waited for longer by an API server: a press whose sender was told of a failure is not begun after that."""
 _STATUS: Final[dict[type[SignoffError], int]] = {TooLarge: 413, TooSlow: 408, Busy: 503}
 
 Judge = Callable[[Review], Awaitable[Reply]]
@@ -88,7 +88,13 @@ def door_app(witness: Witness, metrics: WebhookMetrics | None = None) -> Starlet
 
 async def _judged_by_door(threads: Readers, handler: Callable[[Review], Reply], review: Review) -> Reply:
     # In threads that keep no process from ending: what hangs there is not waited for by a SIGTERM.
-    return await within(_DOOR_SECONDS, threads, partial(handler, review), "the archive")
+    try:
+        return await within(_DOOR_SECONDS, threads, partial(handler, review), "the archive")
+    except NotBegun:
+        raise
+    except NotInTime as error:
+        # The seal may lie in the archive a moment later.
+        raise NotInTime(f"it is not known whether this was done, for {error.what}", mend="it is safe to try again") from error
 
 
 def _review(path: str, judge: Judge, bodies: Bodies, metrics: WebhookMetrics, told: Told) -> Route:
