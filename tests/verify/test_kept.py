@@ -136,3 +136,19 @@ def test_a_reader_believes_what_lies_in_the_archive_now(world: World) -> None:
     path.unlink()
     with pytest.raises(Exception, match="not in the archive"):
         reader.outcome(event.slot)
+
+
+def test_a_policy_that_was_damaged_when_it_was_read_is_read_again_once_it_is_mended(world: World) -> None:
+    event = outcome(world)
+    assert event.slot is not None
+    world.store.create(layout.event(event.slot), event.filed.bundle)
+    path = world.folder / layout.statement("policy", world.published.statement)
+    whole = path.read_bytes()
+    path.chmod(0o644)
+    for damage in (b"{", whole.replace(b'"sig":"M', b'"sig":"N')):
+        path.write_bytes(damage)
+        reader = Reader(world.store, world.trust)
+        with pytest.raises(Failed, match="policies"):
+            reader.outcome(event.slot)
+        path.write_bytes(whole)
+        assert reader.outcome(event.slot).promotes

@@ -18,9 +18,9 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Store
-from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid
+from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, signed_by
 from signoff.errors import SignoffError
-from signoff.record.bundle import MAX_BUNDLE
+from signoff.record.bundle import MAX_BUNDLE, read_bundle
 from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freeze
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, RequestId, sha256
@@ -87,18 +87,28 @@ class Reader:
         return found
 
     def policy(self, digest: Digest) -> Filed:
-        """Return the statement that published a policy, by its digest. It is content-addressed and so may be kept."""
+        """Return the statement that published a policy, by its digest. It is content-addressed, and kept if it is what it is named."""
         with self._lock:
             kept = self._policies.get(digest)
         if kept is not None:
             return kept
         stored = self.store.read(layout.statement("policy", digest), limit=MAX_BUNDLE)
         filed = Filed(stored.data, stored.stored_at)
+        if not self._is_signed_as(digest, filed):
+            return filed  # whoever asked says what is wrong with it; mended, it is read again
         with self._lock:
             if len(self._policies) >= _KEPT_POLICIES:
                 self._policies.clear()
             self._policies[digest] = filed
         return filed
+
+    def _is_signed_as(self, digest: Digest, filed: Filed) -> bool:
+        try:
+            bundle = read_bundle(filed.bundle, "policy")
+            signed_by(bundle, self.trust, "policy")
+        except SignoffError:
+            return False
+        return bundle.digest == digest
 
     def freeze(self, request: RequestId, digest: Digest) -> tuple[Freeze, bytes]:
         """Return a freeze and its exact bytes, of its request's id and digest; `Damaged` where the bytes are others."""
