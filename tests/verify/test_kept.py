@@ -152,3 +152,15 @@ def test_a_policy_that_was_damaged_when_it_was_read_is_read_again_once_it_is_men
             reader.outcome(event.slot)
         path.write_bytes(whole)
         assert reader.outcome(event.slot).promotes
+
+
+def test_what_nobody_trusted_signed_has_no_policy_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen = world.freeze()
+    seals = [world.seal(frozen.payload, frozen.freeze)]
+    asked: list[str] = []
+    read = Reader.policy
+    monkeypatch.setattr(Reader, "policy", lambda reader, digest: asked.append(digest) or read(reader, digest))
+    for signer, most in ((world.stranger, 0), (world.event_key, 1)):
+        bundle = world.bundle(frozen.payload, seals, signer=signer)
+        Reader(world.store, world.trust).policies_of(Outcome(Filed(bundle, STORED), frozen.freeze.id))
+        assert len(asked) == most

@@ -70,8 +70,12 @@ class Reader:
         return self._kept.verified(outcome, self.policies_of, self._policies_at)
 
     def policies_of(self, outcome: Outcome) -> dict[Digest, Filed]:
-        """Return the statements of the policies that an unverified outcome names, as far as the archive holds them."""
+        """Return the statements of the policies that an unverified outcome names, as far as the archive holds them.
+
+        None for one that no trusted key signed: what anybody can write must not have 200 policies read.
+        """
         try:
+            signed_by(outcome.bundle, self.trust, "event")
             named = policies_named(outcome)
         except SignoffError:
             return {}  # the verifier says what is wrong with the bundle
