@@ -5,21 +5,35 @@ from __future__ import annotations
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from vectors import STATEMENTS, bundle, golden, outcome, policies, statement, trust
+from world import SPEC, World
 
-from signoff.record.bundle import PAYLOAD_TYPE, Statement, Subject, read_bundle, read_statement, sign_bundle, statement_bytes
+from signoff.record.bundle import (
+    BUNDLE_TYPE,
+    MAX_BUNDLE,
+    PAYLOAD_TYPE,
+    Bundle,
+    Statement,
+    Subject,
+    open_bundle,
+    read_bundle,
+    read_statement,
+    sign_bundle,
+    statement_bytes,
+)
 from signoff.record.canonical import dumps
 from signoff.record.freeze import read_freeze
 from signoff.record.keys import PemSigner, generate_pem, verifies
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
-from signoff.record.request import read_spec
+from signoff.record.request import MAX_SPEC, read_spec
 from signoff.record.seal import SealStatement
-from signoff.record.values import RecordError, sha256
+from signoff.record.values import MAX_VALUES, RecordError, sha256
 from signoff.verify.verifier import Failed, verify
 
 EVENT = bundle("promotion")
@@ -202,3 +216,41 @@ def test_every_request_that_is_taken_fits_into_the_subjects_of_an_event() -> Non
     data = statement_bytes("https://example.com/x", [longest], {})
     read = read_statement(Statement[dict[str, str]], data, "https://example.com/x", "here")  # type: ignore[type-var]
     assert read.subject == (longest,)
+
+
+EMPTY_LISTS = b"[" + b"[]," * MAX_VALUES + b"[]]"
+
+
+@pytest.mark.parametrize("read", [read_bundle, open_bundle])
+@pytest.mark.parametrize(
+    "data", [EMPTY_LISTS, b'{"mediaType":"' + BUNDLE_TYPE.encode() + b'","more":' + EMPTY_LISTS + b"}"], ids=["alone", "in a field"]
+)
+def test_bypass_12_a_bundle_of_too_many_values_is_refused_before_it_is_parsed(read: Callable[[bytes, str], Bundle], data: bytes) -> None:
+    with pytest.raises(RecordError, match=f"more than the {MAX_VALUES} values allowed"):
+        read(data, "here")
+
+
+def test_bypass_12_so_is_a_statement_within_a_bundle() -> None:
+    signed = sign_bundle(EMPTY_LISTS, PemSigner(generate_pem()))
+    with pytest.raises(RecordError, match=f"more than the {MAX_VALUES} values allowed"):
+        read_bundle(signed, "here")
+    with pytest.raises(RecordError, match=f"more than the {MAX_VALUES} values allowed"):
+        read_statement(PromotionStatement, open_bundle(signed, "here").payload, PROMOTION_TYPE, "here")
+
+
+def test_the_largest_event_has_less_than_half_of_the_values_allowed(tmp_path: Path) -> None:
+    """A spec of 96 KiB made of short facts, and as many approvers as an event holds, each in groups with names as of a directory."""
+    world = World(tmp_path)
+    spec = json.loads(json.dumps(SPEC))
+    spec["materiality"] |= {f"{one:04x}": "1" for one in range((MAX_SPEC - len(dumps(spec)) - 100) // len('"ffff":"1",'))}
+    frozen = world.freeze(spec)
+    groups = [f"{one:04d},{'OU=bank-unit,' * 19}"[:240] for one in range(64)]
+
+    def in_groups(value: dict[str, Any]) -> None:
+        value["decided"]["groups"] = groups
+
+    event = world.bundle(frozen.payload, [world.seal(frozen.payload, frozen.freeze, change=in_groups)] * 64)
+    payload = read_bundle(event, "here").payload
+    assert len(read_statement(PromotionStatement, payload, PROMOTION_TYPE, "here").predicate.approver) == 64
+    assert MAX_BUNDLE / 2 < len(event) <= MAX_BUNDLE
+    assert sum(map(payload.count, (b",", b"[", b"{"))) < MAX_VALUES / 2

@@ -2,7 +2,7 @@
 
 1. What we write is JCS (RFC 8785): one byte string for one value.
 2. What we read is strict (RFC 7493, I-JSON): UTF-8, no lone surrogates, no duplicate keys, no NaN or Infinity and no number that reads as
-   one, bounded depth and size.
+   one, bounded depth, size and number of values.
 3. Both go the fast way of `plain` where it answers. Whatever it is silent about is decided here, and so is everything that is refused.
 4. A request holds no null, no float and no integer beyond 2⁵³ − 1: these are the values that two parsers read in two ways,
    and the request's id is a hash over them.
@@ -22,7 +22,7 @@ import rfc8785
 
 from signoff.record import plain
 from signoff.record.plain import Json
-from signoff.record.values import RecordError, place
+from signoff.record.values import MAX_VALUES, RecordError, place, require_few_values
 
 __all__ = ["Json", "b64decode", "b64encode", "dumps", "loads", "loads_canonical", "loads_unambiguous", "refuse_ambiguous"]
 
@@ -45,16 +45,16 @@ def slow_dumps(value: Json) -> bytes:
         raise RecordError(f"this value has no canonical JSON: {error}") from error
 
 
-def loads(data: bytes, where: str, *, limit: int) -> Json:
-    """Return the value of strict JSON of at most ``limit`` bytes; `RecordError` says what is wrong with it."""
-    _refuse_longer(data, where, limit)
+def loads(data: bytes, where: str, *, limit: int, most: int = MAX_VALUES) -> Json:
+    """Return the value of strict JSON of at most ``limit`` bytes and ``most`` values; `RecordError` says what is wrong with it."""
+    _refuse_larger(data, where, limit, most)
     value = plain.value_of(data)
     return slow_loads(data, where) if value is None else value
 
 
 def loads_unambiguous(data: bytes, where: str, *, limit: int) -> Json:
     """Return the value of strict JSON that holds nothing ambiguous: `loads` and `refuse_ambiguous` in one."""
-    _refuse_longer(data, where, limit)
+    _refuse_larger(data, where, limit)
     value = plain.value_of(data)
     if value is None:
         value = slow_loads(data, where)
@@ -64,7 +64,7 @@ def loads_unambiguous(data: bytes, where: str, *, limit: int) -> Json:
 
 def loads_canonical(data: bytes, where: str, *, limit: int) -> Json:
     """Return the value of JCS bytes that hold nothing ambiguous; `RecordError` where they are none, or not in their one spelling."""
-    _refuse_longer(data, where, limit)
+    _refuse_larger(data, where, limit)
     value = plain.value_of(data)
     if value is None:
         value = slow_loads(data, where)
@@ -74,9 +74,10 @@ def loads_canonical(data: bytes, where: str, *, limit: int) -> Json:
     return value
 
 
-def _refuse_longer(data: bytes, where: str, limit: int) -> None:
+def _refuse_larger(data: bytes, where: str, limit: int, most: int = MAX_VALUES) -> None:
     if len(data) > limit:
         raise RecordError(f"{len(data)} bytes are more than the {limit} allowed", where=where, mend="send less")
+    require_few_values(data, where, most)
 
 
 def slow_loads(data: bytes, where: str) -> Json:

@@ -5,6 +5,8 @@
 3. A figure is a decimal string, never a float: what was shown is what is signed.
 4. Text that people read holds no control or bidirectional characters: what is signed is what is seen.
 5. Every model is closed (an unknown field is an error), frozen and strict (nothing is coerced).
+6. JSON holds at most 250,000 values, told by its commas and opening brackets, wherever they stand, before it is parsed: 4 MiB of empty
+   lists would take 200 MB. Only a review may hold more (`webhook.review`).
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ from signoff.errors import SignoffError
 Digest = NewType("Digest", str)
 RequestId = NewType("RequestId", str)
 Timestamp = NewType("Timestamp", str)
+
+MAX_VALUES: Final = 250_000
 
 _HEX64: Final = "[0-9a-f]{64}"
 _DIGEST: Final = re.compile(f"sha256:{_HEX64}")
@@ -119,10 +123,18 @@ def format_time(moment: datetime) -> Timestamp:
 
 def parse(model: type[Model], data: bytes, where: str, *, unknown_fields: Literal["forbid", "ignore"] = "forbid") -> Model:
     """Return ``data``, JSON, as a ``model``; raise `RecordError` with the path of the first field that is wrong."""
+    require_few_values(data, where)
     try:
         return model.model_validate_json(data, extra=unknown_fields)
     except ValidationError as error:
         raise _explained(error, where) from None
+
+
+def require_few_values(data: bytes, where: str, most: int = MAX_VALUES) -> None:
+    """Raise `RecordError` where ``data``, JSON, may hold more than ``most`` values (rule 6)."""
+    # Each value but the first has a byte of its own that announces it: fewer bytes need not be counted.
+    if len(data) > most and sum(map(data.count, (b",", b"[", b"{"))) > most:
+        raise RecordError(f"more than the {most} values allowed", where=where, mend="send less")
 
 
 def place(where: str, steps: Iterable[str | int]) -> str:
