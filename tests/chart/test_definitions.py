@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
+from signoff.webhook.cluster import Cluster, ClusterError, api_client
 from tests.chart.rendering import CHART, ROOT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from controlplane.cluster import ControlPlane
 
@@ -120,6 +123,41 @@ def test_the_example_of_gitops_is_valid_strictly(server: ControlPlane) -> None:
     kept = create(server, manifest, "--validate=strict", "--dry-run=server")
     assert kept["spec"] == manifest["spec"]
     assert fields(manifest["spec"], schema("modelpromotions")["spec"]) == []
+
+
+@pytest.fixture
+def old_definition(server: ControlPlane) -> Iterator[ControlPlane]:
+    """The definition as it was before its fields could be selected by, as a chart's upgrade leaves it in place."""
+    old = copy.deepcopy(DEFINITIONS["modelpromotions"])
+    del old["spec"]["versions"][0]["selectableFields"]
+    server.kubectl("replace", "--filename=-", input=json.dumps(old))
+    yield server
+    server.kubectl("replace", f"--filename={CHART / 'crds/modelpromotions.yaml'}")
+
+
+def refusal(cluster: Cluster) -> str:
+    """What the webhook says when it cannot count what is pending, or nothing where it can."""
+    try:
+        cluster.pending("definitions", 1)
+    except ClusterError as error:
+        return str(error)
+    return ""
+
+
+@pytest.mark.cluster
+def test_an_old_definition_is_told_with_what_to_apply(old_definition: ControlPlane) -> None:
+    cluster = Cluster(api_client(str(old_definition.installer_kubeconfig())))
+    until(lambda: "apply the CRDs of this version (helm does not upgrade them)" in refusal(cluster))
+    old_definition.kubectl("replace", f"--filename={CHART / 'crds/modelpromotions.yaml'}")
+    until(lambda: refusal(cluster) == "")
+
+
+def until(reached: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait: the API server takes a definition up in its own time, and answers 429 meanwhile."""
+    end = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def fields(value: Any, node: dict[str, Any], path: str = "spec") -> list[str]:

@@ -29,6 +29,7 @@ _MAX_NAMESPACES: Final = 10_000
 _ROWS: Final = "application/json;as=Table;v=v1;g=meta.k8s.io"
 # Both are selectable fields of the definition; a field that is absent is selected as "". Who asked is not witnessed for other clusters.
 _PENDING: Final = "status.event=,submission.time!="
+_OLD_DEFINITION: Final = "apply the CRDs of this version (helm does not upgrade them): kubectl apply -f crds/"
 _RUNS_PODS: Final = (
     ("", "pods"),
     ("", "replicationcontrollers"),
@@ -143,6 +144,9 @@ class Cluster:
             answer.read()  # type: ignore[no-untyped-call]
             found = self._api.response_deserialize(answer, {"200": "object"}).data
         except (ApiException, HTTPError) as error:
+            # The one way in which this question is a bad request: the definition does not name its fields as selectable.
+            if isinstance(error, ApiException) and error.status == 400:
+                raise ClusterError("the API server cannot select promotions by outcome", where=where, mend=_OLD_DEFINITION) from None
             raise _failed(where, error) from None
         if not isinstance(found, Mapping) or found.get("kind") != "Table":
             raise ClusterError("the API server gave no table", where=where, mend="try again")
