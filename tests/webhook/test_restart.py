@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from copy import deepcopy
+from contextlib import contextmanager
+from copy import copy, deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,8 +20,11 @@ import pytest
 import yaml
 from world import SPEC, STORED
 
+from signoff.config import WebhookConfig, read_config
+from signoff.errors import SignoffError
 from signoff.operator.commit import commit
 from signoff.record.promotion import PROMOTION_TYPE
+from signoff.webhook.serve import run
 from tests.webhook.listening import Answer
 from tests.webhook.reviews import IMAGE, OTHER_IMAGE, pod, policy, review
 from tests.webhook.test_serve import BODY, SEAL, Process
@@ -59,6 +64,21 @@ class Site:
         world.archive_seal(sealed)
         commit(world.reader, world.event_key, frozen.freeze, PROMOTION_TYPE, [sealed], STORED)
 
+    def copied(self, folder: Path) -> Site:
+        """The same site in another folder: archive, configuration, and what the gate kept."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        other, process = copy(self), copy(self.process)
+        other.folder, other.flag, other.cache, other.process = folder, folder / "hangs", folder / "cache", process
+        process.config, process.log = folder / "webhook.yaml", folder / "webhook.log"
+        process.config.write_text(process.config.read_text().replace(str(self.folder), str(folder)))
+        return other
+
+    def fails_to_start(self) -> str:
+        """Start it in this process, and return why it did not."""
+        with pytest.raises(SignoffError) as failed:
+            run(read_config(WebhookConfig, self.process.config))
+        return str(failed.value)
+
     def start(self) -> None:
         command = [sys.executable, "-m", "tests.webhook.hanging_process", str(self.process.config), str(self.flag)]
         with self.process.log.open("ab") as log:
@@ -94,22 +114,51 @@ class Site:
             time.sleep(0.05)
 
 
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A site whose process never ran."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Namespaces)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    site = Site(tmp_path, server.server_port)
+    try:
+        yield Site(tmp_path_factory.mktemp("made"), server.server_port)
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture(scope="module")
+def ended(made: Site, tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A site whose process verified one image, was asked about another, and was ended: what it kept lies in its folder."""
+    site = made.copied(tmp_path_factory.mktemp("ended"))
+    with running(site):
+        verify_and_end(site, signal.SIGTERM)
+    return site
+
+
+@contextmanager
+def running(site: Site) -> Iterator[Site]:
+    """End the process with the block, if it runs."""
     try:
         yield site
     finally:
         site.flag.unlink(missing_ok=True)
         if hasattr(site.process, "process"):
             site.process.end()
-        server.shutdown()
-        server.server_close()
 
 
-def verified_and_ended(site: Site, number: signal.Signals = signal.SIGTERM) -> None:
+@pytest.fixture
+def fresh(made: Site, tmp_path: Path) -> Iterator[Site]:
+    with running(made.copied(tmp_path)) as site:
+        yield site
+
+
+@pytest.fixture
+def verified(ended: Site, tmp_path: Path) -> Iterator[Site]:
+    with running(ended.copied(tmp_path)) as site:
+        yield site
+
+
+def verify_and_end(site: Site, number: signal.Signals) -> None:
     site.start()
     assert site.admits()
     assert not site.admits(OTHER_IMAGE)
@@ -117,9 +166,16 @@ def verified_and_ended(site: Site, number: signal.Signals = signal.SIGTERM) -> N
     site.end(number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_restarted_while_the_archive_is_away_it_admits_what_was_verified_and_nothing_else(site: Site, number: signal.Signals) -> None:
-    verified_and_ended(site, number)
+def test_killed_and_restarted_while_the_archive_is_away_it_admits_what_was_verified_and_nothing_else(fresh: Site) -> None:
+    verify_and_end(fresh, signal.SIGKILL)
+    restarted_while_away(fresh)
+
+
+def test_restarted_while_the_archive_is_away_it_admits_what_was_verified_and_nothing_else(verified: Site) -> None:
+    restarted_while_away(verified)
+
+
+def restarted_while_away(site: Site) -> None:
     site.away()
     site.start()
     assert site.admits()
@@ -134,60 +190,51 @@ def test_restarted_while_the_archive_is_away_it_admits_what_was_verified_and_not
     site.until(lambda: "no promotion event" in site.ask(OTHER_IMAGE).message)
 
 
-def test_restarted_while_the_archive_hangs_it_admits_what_was_verified(site: Site) -> None:
-    verified_and_ended(site)
-    site.flag.touch()
-    site.start()
+def test_restarted_while_the_archive_hangs_it_admits_what_was_verified(verified: Site) -> None:
+    verified.flag.touch()
+    verified.start()
     began = time.monotonic()
-    assert site.admits()
+    assert verified.admits()
     assert time.monotonic() - began < 4.5
-    assert "the archive did not answer within 3 s" in site.ask(OTHER_IMAGE).message
-    with site.process.client(site.process.gate_port) as client:
+    assert "the archive did not answer within 3 s" in verified.ask(OTHER_IMAGE).message
+    with verified.process.client(verified.process.gate_port) as client:
         assert client.ask("/readyz", b"", method="GET").status == 200
 
 
-def test_restarted_while_the_archive_is_in_reach_it_asks_the_archive(site: Site) -> None:
-    verified_and_ended(site)
-    event = next((site.folder / "archive" / "events").iterdir())
+def test_restarted_while_the_archive_is_in_reach_it_asks_the_archive(verified: Site) -> None:
+    event = next((verified.folder / "archive" / "events").iterdir())
     event.unlink()
-    site.start()
-    assert "which has no event" in site.ask().message
-    site.until(lambda: not site.kept())
+    verified.start()
+    assert "which has no event" in verified.ask().message
+    verified.until(lambda: not verified.kept())
 
 
-def test_without_a_kept_trust_file_of_the_configured_digest_it_does_not_start(site: Site) -> None:
-    verified_and_ended(site)
-    next(site.cache.glob("trust-*")).unlink()
-    site.away()
-    site.process.start()
-    assert site.process.process.wait(60) != 0
-    assert "there is no such folder" in site.process.log.read_text()
+def test_without_a_kept_trust_file_of_the_configured_digest_it_does_not_start(verified: Site) -> None:
+    next(verified.cache.glob("trust-*")).unlink()
+    verified.away()
+    assert "there is no such folder" in verified.fails_to_start()
 
 
-def test_a_trust_file_that_was_altered_is_not_believed(site: Site) -> None:
-    verified_and_ended(site)
-    trust = next(site.cache.glob("trust-*"))
+def test_a_trust_file_that_was_altered_is_not_believed(verified: Site) -> None:
+    trust = next(verified.cache.glob("trust-*"))
     trust.write_bytes(trust.read_bytes().replace(b'"version":1', b'"version":2'))
-    site.away()
-    site.process.start()
-    assert site.process.process.wait(60) != 0
+    verified.away()
+    assert "there is no such folder" in verified.fails_to_start()
 
 
-def test_a_folder_that_others_may_reach_stops_the_start(site: Site) -> None:
-    site.cache.mkdir(mode=0o755)
-    site.cache.chmod(0o755)
-    site.process.start()
-    assert site.process.process.wait(60) != 0
-    assert "others may reach what the gate keeps here" in site.process.log.read_text()
+def test_a_folder_that_others_may_reach_stops_the_start(fresh: Site) -> None:
+    fresh.cache.mkdir(mode=0o755)
+    fresh.cache.chmod(0o755)
+    assert "others may reach what the gate keeps here" in fresh.fails_to_start()
 
 
-def test_on_sigterm_reads_that_hang_at_gate_and_door_are_not_waited_for(site: Site) -> None:
-    site.start()
-    site.flag.touch()
+def test_on_sigterm_reads_that_hang_at_gate_and_door_are_not_waited_for(fresh: Site) -> None:
+    fresh.start()
+    fresh.flag.touch()
     answers: list[Any] = []
 
     def ask(path: str, body: bytes, port: int) -> None:
-        with site.process.client(port) as client:
+        with fresh.process.client(port) as client:
             try:
                 answers.append(client.ask(path, body).status)
             except OSError as error:
@@ -195,15 +242,15 @@ def test_on_sigterm_reads_that_hang_at_gate_and_door_are_not_waited_for(site: Si
 
     gate = json.dumps(review(pod(IMAGE), "pods")).encode()
     asking = [
-        threading.Thread(target=ask, args=("/gate/enforce", gate, site.process.gate_port)),
-        threading.Thread(target=ask, args=(SEAL, BODY, site.process.door_port)),
+        threading.Thread(target=ask, args=("/gate/enforce", gate, fresh.process.gate_port)),
+        threading.Thread(target=ask, args=(SEAL, BODY, fresh.process.door_port)),
     ]
     for one in asking:
         one.start()
     time.sleep(1)
-    took = site.end()
-    assert took < 28, site.process.log.read_text()
-    assert site.process.process.returncode == 0
+    took = fresh.end()
+    assert took < 28, fresh.process.log.read_text()
+    assert fresh.process.process.returncode == 0
     for one in asking:
         one.join(10)
     assert 200 in answers
