@@ -11,12 +11,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
+import yaml
 from boto3.session import Session
 from botocore.config import Config
 from builders import example_explanation
@@ -113,10 +114,10 @@ def report(path: str) -> bytes:
 
 
 class Stand:
-    """The bank, its wires and its processes, for as long as a `with` block lasts."""
+    """The bank, its wires and its processes, for as long as a `with` block lasts: a webhook and an operator; `doubled`, two of each."""
 
-    def __init__(self, plane: ControlPlane, work: Path, **options: Any) -> None:
-        self.plane, self.work, self._options = plane, work, options
+    def __init__(self, plane: ControlPlane, work: Path) -> None:
+        self.plane, self.work = plane, work
         self.seats: dict[str, Seat] = {}
         self.pids: dict[str, int] = {}
         self._killed: set[str] = set()
@@ -175,6 +176,52 @@ class Stand:
             if not self.runs(name):
                 self.start(name)
 
+    @contextmanager
+    def doubled(self) -> Iterator[Self]:
+        """Have two webhooks and two operators for as long as the block lasts."""
+        seconds = ("webhook-2", "operator-2")
+        for name in seconds:
+            self.start(name)
+        try:
+            yield self
+        finally:
+            for name in seconds:
+                self.leave(name)
+
+    @contextmanager
+    def drain_seconds(self, seconds: float) -> Iterator[None]:
+        """Have both webhooks drain for so long, from a new start of each until the block ends."""
+        before = {name: (self.bank.work / f"{name}.yaml").read_text() for name in self.bank.webhooks}
+        try:
+            for name, text in before.items():
+                self._restart(name, yaml.safe_dump({**yaml.safe_load(text), "drainSeconds": seconds}))
+            yield
+        finally:
+            for name, text in before.items():
+                self._restart(name, text)
+
+    def _restart(self, name: str, config: str) -> None:
+        (self.bank.work / f"{name}.yaml").write_text(config)
+        with suppress(ProcessLookupError):
+            self.kill(name)
+        self.await_end(name)
+        self.start(name)
+
+    def await_taken_in(self, name: str, within: float = 30) -> None:
+        """Wait until every balancer sends a webhook connections."""
+        deadline = time.monotonic() + within
+        while not all(name in balancer.taken_in for balancer in self.bank.balancers):
+            assert time.monotonic() < deadline, f"{name} was not taken in within {within} s"
+            time.sleep(0.05)
+
+    def leave(self, name: str) -> None:
+        """End a process for good."""
+        with suppress(ProcessLookupError):
+            self.kill(name)
+        self.await_end(name)
+        self._killed.discard(name)
+        del self.pids[name]
+
     def calm(self) -> None:
         """Let everything pass, and have every process run."""
         for seat in self.seats.values():
@@ -224,7 +271,7 @@ class Stand:
         self.reports = report_wire.open(loop)
         source = {"prefix": f"{self.reports}/", "addresses": ["127.0.0.0/8"]}
         changes = {"explanations": {"sources": [source], "ca": str(self.plane.serving_ca_path)}}
-        made = Bank(self.plane, self.work, operator=changes, archive="s3", start=False, way=way, **self._options)
+        made = Bank(self.plane, self.work, operator=changes, archive="s3", webhooks=2, operators=2, start=False, way=way)
         self.bank = self._exit.enter_context(made)
         assert self.bank.object_store is not None
         admin = self.bank.object_store.keys["admin"].environment.values()
@@ -234,7 +281,7 @@ class Stand:
         self.reader = Reader(self.store, active_trust(self.store, self.bank.trust))
         self.zygote = Zygote(self.bank.rights("writer"))
         self._exit.callback(self.zygote.stop)
-        for name in (*self.bank.webhooks, *self.bank.operators):
+        for name in ("webhook", "operator"):
             self.start(name)
         for who in (None, BEN, CARLA, DAVID):
             self.api(who)  # made before threads ask for them: the client's loader of kubeconfigs is not made for several
