@@ -85,11 +85,17 @@ def opened(name: str | Path, at: int | None = None) -> Iterator[int]:
 @contextmanager
 def reached(root: int, folders: list[str]) -> Iterator[int]:
     """The folder at the end of this way down from `root`; `FileNotFoundError` if there is none."""
-    with ExitStack() as held:
-        at = root
+    at = root
+    try:
         for name in folders:
-            at = held.enter_context(opened(name, at))
+            # One folder is held at a time: what is open stays where it is, whatever happens to the way that led there.
+            above, at = at, os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=at)
+            if above != root:
+                os.close(above)
         yield at
+    finally:
+        if at != root:
+            os.close(at)
 
 
 def put(root: int, key: str, data: bytes) -> int:
