@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import pty
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +14,8 @@ from archive_fixture import Site
 from world import BEN
 
 from signoff.archive import layout
-from signoff.archive.store import Unavailable
+from signoff.archive.file import FileStore
+from signoff.archive.store import Stored, Unavailable
 from signoff.cli import audit_hands
 from signoff.cli.audit import Audit
 from signoff.cli.audit_hands import Lost, Place
@@ -74,6 +76,68 @@ def test_an_archive_without_findings_is_clean_by_many(site: Site) -> None:
     site.promoted()
     ran = site.run("verify", "--jobs", "2", "-o", "json")
     assert (ran.code, ran.json["clean"], ran.json["counts"]["promotions"]) == (0, True, 1)
+
+
+def places(site: Site) -> dict[str, str]:
+    """Promote, and return what the event speaks for, by kind, and its own key."""
+    verified = site.promoted()
+    payload = sha256(verified.payload)
+    principal = verified.decisions[0].principal
+    model = verified.freeze.request.spec.model
+    return {
+        "event": layout.event(verified.id),
+        "freeze": layout.freeze(verified.id, payload),
+        "seal": layout.seal(payload, principal.issuer, principal.subject),
+        "model pointer": layout.model_pointer(model.name, "production", verified.id),
+        "subject pointer": layout.subject_pointer(model.digest, "production", verified.id),
+        "blob": layout.blob(verified.freeze.explanation.digest),
+    }
+
+
+KINDS = ("freeze", "seal", "model pointer", "subject pointer", "blob")
+
+
+def test_what_an_event_speaks_for_is_read_once(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    known, reads, read = places(site), Counter[str](), FileStore.read
+
+    def counted(store: FileStore, key: str, *, limit: int) -> Stored:
+        reads[key] += 1
+        return read(store, key, limit=limit)
+
+    monkeypatch.setattr(FileStore, "read", counted)
+    assert site.run("verify", "--jobs", "1").code == 0
+    assert {kind: reads[key] for kind, key in known.items()} == dict.fromkeys(known, 1)
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_differs_from_what_its_event_holds_is_looked_at_itself(site: Site, kind: str, jobs: str) -> None:
+    key = places(site)[kind]
+    site.overwrite(key, site.object_at(key).read_bytes() + b"x")
+    ran = site.run("verify", "--jobs", jobs, "-o", "json")
+    told = [one["what"] for one in ran.json["findings"] if one["key"] == key and one["kind"] == "finding"]
+    by_its_event = [one for one in told if "the event" in one]
+    assert ran.code == 1
+    assert len(by_its_event) == (0 if "pointer" in kind else 1)
+    assert len(told) == len(by_its_event) + 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_event_that_fails_speaks_for_nothing(site: Site, kind: str) -> None:
+    known = places(site)
+    event, key = known["event"], known[kind]
+    site.overwrite(event, site.object_at(event).read_bytes().replace(b'"sig":"M', b'"sig":"N'))
+    site.overwrite(key, site.object_at(key).read_bytes() + b"x")
+    told = {one["key"] for one in site.run("verify", "--jobs", "1", "-o", "json").json["findings"] if one["kind"] == "finding"}
+    assert told == {event, key}
+
+
+def test_a_blob_that_an_event_names_and_that_is_gone_is_told_with_the_event(site: Site) -> None:
+    key = places(site)["blob"]
+    site.object_at(key).unlink()
+    for jobs in ("1", "2"):
+        findings = site.run("verify", "--jobs", jobs, "-o", "json").json["findings"]
+        assert [(one["key"], one["what"].partition(",")[0]) for one in findings] == [(key, "is missing")]
 
 
 def test_a_process_that_dies_is_an_error_and_no_answer(site: Site) -> None:

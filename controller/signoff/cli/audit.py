@@ -23,9 +23,9 @@ from signoff.archive import layout
 from signoff.archive.findings import findings_of
 from signoff.archive.store import Missing
 from signoff.cli.audit_hands import Place, all_looked
-from signoff.cli.audit_objects import Finding, Looked, guarded
+from signoff.cli.audit_objects import MAX_OBJECT, Finding, Looked, altered, guarded, missing
 from signoff.record.bundle import MAX_BUNDLE
-from signoff.record.values import RequestId
+from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.reader import Reader
 
 _POINTERS = {"models", "repositories", "subjects"}
@@ -41,26 +41,57 @@ class Audit:
     counts: dict[str, int] = field(default_factory=dict)
     promotions: int = 0
     rejections: int = 0
-    # Of each pointer that an event makes a short hash, and no event: an archive may hold more than fits into memory.
+    # Of each pointer that an event makes a short hash, and no event: an archive may hold more than fits into memory. The same for what was
+    # judged with an event, until its key comes by, and for the blobs that hash to their keys.
     _made: set[bytes] = field(default_factory=set)
     _begun: set[bytes] = field(default_factory=set)
     _known: set[bytes] = field(default_factory=set)
+    _judged: set[bytes] = field(default_factory=set)
+    _blobs: set[bytes] = field(default_factory=set)
 
     def findings(self, step: Callable[[int], None]) -> Iterator[Finding]:
         """Yield the findings as they come; ``step`` is told how many objects were looked at. `Unavailable` ends it."""
-        # In the order of keys events come before models, repositories and subjects: what they point to is known by then.
-        for number, looked in enumerate(all_looked(self.reader, self.place, self.jobs), 1):
+        # In the order of keys blobs come before events, and events before freezes, models, repositories, seals and subjects: whether a blob
+        # that an event names is whole is known by then, and so is what a pointer points to.
+        for number, looked in enumerate(all_looked(self.reader, self.place, self.jobs, self._is_judged), 1):
             folder = looked.key.partition("/")[0]
             self.counts[folder] = self.counts.get(folder, 0) + 1
             yield from looked.findings
             self._keep(looked)
+            if looked.blobs:
+                yield from guarded(looked.key, self._named(looked))[0]
             if folder in _POINTERS and looked.whole:
                 yield from guarded(looked.key, self._pointer(looked.key))[0]
             step(number)
         for told in findings_of(self.reader.store):
             yield Finding("finding", told.key, told.what, told.mend)
 
+    def _is_judged(self, key: str) -> bool:
+        short = _short(key)
+        known = short in self._judged
+        self._judged.discard(short)  # a key comes once
+        return known
+
+    def _named(self, looked: Looked) -> Iterator[Finding]:
+        """Look for the blobs that an event names, but for those that were found whole when they were looked at (rule 1)."""
+        event = RequestId(layout.event_id(looked.key))
+        for key in map(layout.blob, looked.blobs):
+            if _short(key) not in self._blobs:
+                yield from self._blob(key, event)
+
+    def _blob(self, key: str, event: RequestId) -> Iterator[Finding]:
+        try:
+            data = self.reader.store.read(key, limit=MAX_OBJECT).data
+        except Missing:
+            yield missing(key, event)
+            return
+        if sha256(data) != Digest(f"sha256:{key.rpartition('/')[2]}"):
+            yield altered(key, event)
+
     def _keep(self, looked: Looked) -> None:
+        self._judged.update(map(_short, looked.judged))
+        if looked.whole and looked.key.startswith("blobs/"):
+            self._blobs.add(_short(looked.key))
         self.promotions += looked.promotes is True
         self.rejections += looked.promotes is False
         if looked.pointers is not None:

@@ -4,6 +4,7 @@
 2. What they come to is told in the order of keys, whichever process was faster; a bounded number of keys is on the way.
 3. A process that dies is an error of the whole audit: what it would have looked at was not looked at.
 4. What is small is looked at by this process: to start others takes longer.
+5. What was judged with an event needs no look of its own. The caller keeps what was, and is asked; a look too many changes nothing told.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -41,22 +42,22 @@ class Lost(SignoffError):
     """A process of the audit ended before its work did."""
 
 
-def all_looked(reader: Reader, place: Place, jobs: int) -> Iterator[Looked]:
-    """Yield what each object comes to, in the order of keys; `Unavailable` and `Lost` end it."""
+def all_looked(reader: Reader, place: Place, jobs: int, judged: Callable[[str], bool]) -> Iterator[Looked]:
+    """Yield what each object comes to, in the order of keys; `Unavailable` and `Lost` end it. ``judged``: rule 5."""
     keys = reader.store.list("")
     first = list(islice(keys, FEW))
     if jobs == 1 or len(first) < FEW:
-        yield from (Look(reader, key).looked() for key in chain(first, keys))
+        yield from (Looked(key, ()) if judged(key) else Look(reader, key).looked() for key in chain(first, keys))
     else:
-        yield from _by_many(place, jobs, chain(first, keys))
+        yield from _by_many(place, jobs, chain(first, keys), judged)
 
 
-def _by_many(place: Place, jobs: int, keys: Iterator[str]) -> Iterator[Looked]:
+def _by_many(place: Place, jobs: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
     # A process that is forked would share the locks and the connections of this one.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
     try:
-        yield from _in_order(pool, place, jobs * _AHEAD, keys)
+        yield from _in_order(pool, place, jobs * _AHEAD, keys, judged)
     except BrokenProcessPool:
         raise Lost(
             "a process that verified a part of the archive ended before it was done, so nothing is told about the whole",
@@ -67,14 +68,16 @@ def _by_many(place: Place, jobs: int, keys: Iterator[str]) -> Iterator[Looked]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order(pool: ProcessPoolExecutor, place: Place, ahead: int, keys: Iterator[str]) -> Iterator[Looked]:
-    waiting: deque[Future[list[Looked]]] = deque()
+def _in_order(pool: ProcessPoolExecutor, place: Place, ahead: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
+    waiting: deque[tuple[tuple[str, ...], Future[list[Looked]]]] = deque()
     while True:
         while len(waiting) < ahead and (some := tuple(islice(keys, _AT_ONCE))):
-            waiting.append(pool.submit(_look, place, some))
+            waiting.append((some, pool.submit(_look, place, [key for key in some if not judged(key)])))
         if not waiting:
             return
-        yield from waiting.popleft().result()
+        some, looking = waiting.popleft()
+        looked = {one.key: one for one in looking.result()}
+        yield from (looked.get(key) or Looked(key, ()) for key in some)
 
 
 def _begin() -> None:

@@ -2,7 +2,12 @@
 
 1. What one object comes to follows from the archive and the trust file alone, not from what was looked at before: many processes can look
    at once.
-2. What does need the others is left to whoever collects: whether a pointer is one that its event makes.
+2. What does need the others is left to whoever collects: whether a pointer is one that its event makes, and whether a blob that an event
+   names is there and hashes to its key.
+3. An event that verifies speaks for what it holds: a freeze that is its payload, byte for byte and at its key; a seal that is the one
+   inside it, byte for byte and at its key; a pointer that holds the bytes that it should. Each has met all rules of its place, for the
+   event would not have been verified otherwise. They are told as ``judged`` and need no look of their own. An event that fails speaks for
+   nothing.
 """
 
 from __future__ import annotations
@@ -50,7 +55,8 @@ class Finding:
 class Looked:
     """What looking at one object came to. ``promotes`` is that of an event that verifies, ``pointers`` are those that it makes, if all that
     it names could be looked for; ``begun`` are those that a promotion of a rejected request would have made besides; ``whole`` says that
-    nothing ended the look before its end.
+    nothing ended the look before its end. ``judged`` are the keys of objects that were held to all rules of their places together with it;
+    ``blobs`` are those that it names.
     """
 
     key: str
@@ -58,6 +64,8 @@ class Looked:
     promotes: bool | None = None
     pointers: frozenset[str] | None = None
     begun: frozenset[str] = frozenset()
+    judged: tuple[str, ...] = ()
+    blobs: tuple[Digest, ...] = ()
     whole: bool = True
 
 
@@ -70,11 +78,13 @@ class Look:
         self.promotes: bool | None = None
         self.pointers: frozenset[str] | None = None
         self.begun: frozenset[str] = frozenset()
+        self.judged: list[str] = []
+        self.blobs: tuple[Digest, ...] = ()
 
     def looked(self) -> Looked:
         """Return what the look came to."""
         findings, whole = guarded(self.key, self._object())
-        return Looked(self.key, findings, self.promotes, self.pointers, self.begun, whole)
+        return Looked(self.key, findings, self.promotes, self.pointers, self.begun, tuple(self.judged), self.blobs, whole)
 
     def _object(self) -> Iterator[Finding]:
         key, folder = self.key, self.key.partition("/")[0]
@@ -106,47 +116,53 @@ class Look:
         outcome = Outcome(Filed(stored.data, stored.stored_at), slot)
         verified = verify(outcome, self.reader.trust, self.reader.policies_of(outcome))
         self.promotes = verified.promotes
-        yield from self._named(verified)
-        yield from self._sealed(key, outcome.statement, verified)
+        self.blobs = (verified.freeze.explanation.digest, *(one.digest for one in verified.freeze.renditions))
+        payload = sha256(verified.payload)
+        yield from self._frozen(payload, verified)
+        yield from self._sealed(payload, outcome.statement, verified)
         expected = frozenset(pointers(verified.freeze, PROMOTION_TYPE if verified.promotes else REJECTION_TYPE))
         self.pointers, self.begun = expected, frozenset(pointers(verified.freeze, PROMOTION_TYPE)) - expected
         for pointer in sorted(expected):
             yield from self._pointed(pointer, slot)
 
-    def _named(self, verified: Verified) -> Iterator[Finding]:
-        """Look for the freeze and the blobs that an event names (rule 1)."""
-        freeze = verified.freeze
-        payload = layout.freeze(verified.id, sha256(verified.payload))
-        named = [freeze.explanation.digest, *(one.digest for one in freeze.renditions)]
-        for key in (payload, *(layout.blob(digest) for digest in named)):
-            try:
-                data = self._read(key, MAX_OBJECT).data
-            except Missing:
-                yield Finding("finding", key, f"is missing, and the event {verified.id} names it", "restore it from a copy of the archive")
-                continue
-            if sha256(data).removeprefix("sha256:") != key.rpartition("/")[2]:
-                yield Finding("finding", key, f"does not hash to its key, and the event {verified.id} names it", ALTERED)
+    def _frozen(self, payload: Digest, verified: Verified) -> Iterator[Finding]:
+        """Look for the freeze that an event holds (rule 1)."""
+        place = layout.freeze(verified.id, payload)
+        try:
+            data = self._read(place, MAX_OBJECT).data
+        except Missing:
+            yield missing(place, verified.id)
+            return
+        if data != verified.payload:
+            yield altered(place, verified.id)
+        else:
+            self.judged.append(place)
 
-    def _sealed(self, key: str, statement: PromotionStatement, verified: Verified) -> Iterator[Finding]:
+    def _sealed(self, payload: Digest, statement: PromotionStatement, verified: Verified) -> Iterator[Finding]:
         """Look for the seals that an event holds (rule 1)."""
         for entry in statement.predicate.approver:
             principal = entry.decided.principal
-            place = layout.seal(sha256(verified.payload), principal.issuer, principal.subject)
+            place = layout.seal(payload, principal.issuer, principal.subject)
             try:
                 data = self._read(place).data
             except Missing:
                 yield Finding("finding", place, f"is missing, and the event {verified.id} holds it", "restore it from the event")
                 continue
-            if data != b64decode(entry.seal, key):
+            if data != b64decode(entry.seal, place):
                 yield Finding("finding", place, f"is another seal than the event {verified.id} holds", ALTERED)
+            else:
+                self.judged.append(place)
 
     def _pointed(self, pointer: str, slot: RequestId) -> Iterator[Finding]:
-        """Look for a pointer that an event should have (rule 2)."""
+        """Look for a pointer that an event should have (rule 2). One that holds other bytes is told when it is looked at itself."""
         try:
-            self._read(pointer)
+            data = self._read(pointer).data
         except Missing:
             mend = f"without it the gate does not find the event; restore it: its bytes are {_pointer_bytes(slot)!r}"
             yield Finding("finding", pointer, f"is missing: the event {slot} has no such pointer", mend)
+            return
+        if data == _pointer_bytes(slot):
+            self.judged.append(pointer)
 
     def _pointer(self, key: str) -> Iterator[Finding]:
         request = RequestId(layout.pointed_id(key))
@@ -191,6 +207,16 @@ class Look:
 
     def _correction(self, key: str) -> Iterator[Finding]:
         yield Finding("note", key, "is a correction, which this version cannot read; the gate admits nothing by the event that it is about")
+
+
+def missing(key: str, event: RequestId) -> Finding:
+    """Return what to say of an object that an event names, and that is not there."""
+    return Finding("finding", key, f"is missing, and the event {event} names it", "restore it from a copy of the archive")
+
+
+def altered(key: str, event: RequestId) -> Finding:
+    """Return what to say of an object that an event names, and that holds other bytes."""
+    return Finding("finding", key, f"does not hash to its key, and the event {event} names it", ALTERED)
 
 
 def guarded(key: str, looking: Iterator[Finding]) -> tuple[tuple[Finding, ...], bool]:
