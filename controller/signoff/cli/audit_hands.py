@@ -69,15 +69,16 @@ def _by_many(place: Place, jobs: int, keys: Iterator[str], judged: Callable[[str
 
 
 def _in_order(pool: ProcessPoolExecutor, place: Place, ahead: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
-    waiting: deque[tuple[tuple[str, ...], Future[list[Looked]]]] = deque()
+    waiting: deque[tuple[tuple[str, ...], frozenset[str], Future[list[Looked]]]] = deque()
     while True:
         while len(waiting) < ahead and (some := tuple(islice(keys, _AT_ONCE))):
-            waiting.append((some, pool.submit(_look, place, [key for key in some if not judged(key)])))
+            spared = frozenset(filter(judged, some))
+            waiting.append((some, spared, pool.submit(_look, place, [key for key in some if key not in spared])))
         if not waiting:
             return
-        some, looking = waiting.popleft()
+        some, spared, looking = waiting.popleft()
         looked = {one.key: one for one in looking.result()}
-        yield from (looked.get(key) or Looked(key, ()) for key in some)
+        yield from (Looked(key, ()) if key in spared else looked[key] for key in some)
 
 
 def _begin() -> None:
