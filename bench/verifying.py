@@ -1,6 +1,6 @@
 """How fast an archive is verified, beside the bare cost of its signatures.
 
-1. `signoff verify` runs over the whole archive as a user runs it, on one core where it can be told so. It looks at everything: events,
+1. `signoff verify` runs over the whole archive as a user runs it, on one core. It looks at everything: events,
    freezes, seals, blobs and pointers. Its clean answer is asked for: a fast failure is no figure.
 2. Per core: events by the CPU time (user and system) of the process and its children. The start of the process, measured by verifying
    a single event, is told apart and not counted in.
@@ -49,7 +49,7 @@ def measure(archive: Archive, desk: str) -> list[Row]:
     signatures = _signatures(archive, slots[:SAMPLE])
     bare = [_bare(signatures)]
     alone = _run(archive, slots[0])
-    whole = _run(archive, *_one_core())
+    whole = _run(archive, "--jobs", "1")
     bare.append(_bare(signatures))
     each = statistics.median(bare)
     figures = {
@@ -73,12 +73,6 @@ def _run(archive: Archive, *arguments: str) -> Ran:
     if done.returncode:
         raise BenchError(f"the archive does not verify: {(done.stdout + done.stderr)[-1500:]}")
     return Ran(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
-
-
-def _one_core() -> tuple[str, ...]:
-    """Return the option that keeps the command on one core, where this version has it."""
-    told = subprocess.run([sys.executable, "-m", "signoff", "verify", "--help"], capture_output=True, text=True, check=True)
-    return ("--jobs", "1") if "--jobs" in told.stdout else ()
 
 
 def _slots(archive: Archive) -> list[RequestId]:
