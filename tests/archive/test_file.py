@@ -248,16 +248,21 @@ def test_a_failing_disk_is_out_of_reach_and_leaves_nothing(store, folder, monkey
 def test_no_descriptor_is_left_open(store):
     def attempt(number: int) -> None:
         store.create(f"a/{number}", b"x")
+        store.create(f"d/e/f/{number}", b"x")
         for call in (
             lambda: store.create(f"a/{number}", b"x"),
             lambda: store.read("a", limit=1),
             lambda: store.read("b/c", limit=1),
             lambda: store.read(f"a/{number}/c", limit=1),
+            lambda: store.read(f"d/e/f/{number}/c", limit=1),
+            lambda: store.read(f"d/e/{number}/f/c", limit=1),
         ):
             with pytest.raises((Exists, Missing, Damaged)):
                 call()
         store.read(f"a/{number}", limit=1)
+        store.read(f"d/e/f/{number}", limit=1)
         list(store.list("a/"))
+        list(store.list("d/e/f/"))
 
     attempt(0)
     before = len(names(Path("/proc/self/fd")))
