@@ -53,7 +53,7 @@ def webhook(folder: Path) -> Iterator[int]:
 @contextmanager
 def operator(folder: Path) -> Iterator[int]:
     prepared = Measured(folder)  # for its archive, trust file and keys
-    prepared.namespaces.server_close()
+    prepared.counting.__exit__()
     (port,) = free_ports(1)
     value = {key: yaml.safe_load(prepared.config.read_text())[key] for key in ("cluster", "archive", "trust", "kubeconfig")}
     value |= {"eventKey": str(folder / "event.pem"), "metrics": {"host": "127.0.0.1", "port": port}}
