@@ -7,6 +7,7 @@ signs with disabled keys, and it names no KeySpec beside a public key.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -61,6 +62,7 @@ class KeyService:
 
 @contextmanager
 def serving() -> Iterator[KeyService]:
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # its thread would write into what other tests capture
     server = ThreadedMotoServer(LOOPBACK, port=0, verbose=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(KmsResponse, "sign", _sign(KmsResponse.sign))
