@@ -86,7 +86,7 @@ def test_the_watches_of_an_operator_that_comes_up_end(stand: Stand, deed: Deed) 
     request.until("Frozen")
     decision = request.press()
     request.until("Promoted")
-    assert fault.done == 3
+    request.wait(lambda: fault.done == 3, "three watches that ended")  # each is opened again after a pause of its own
     request.ended("Approve", decision)
     request.gone()
 
