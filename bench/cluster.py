@@ -115,8 +115,9 @@ def review(plane: ControlPlane, text: str) -> str:
     """Return the review that the API server would make of a Pod: with its defaults, as a dry run gives them back."""
     asked = json.loads(text)
     namespace = asked["metadata"]["namespace"]
-    full = json.loads(plane.kubectl("-n", namespace, "create", "--dry-run=server", "-o", "json", "-f", "-", input=text).stdout)
-    return json.dumps(_review(full, namespace))
+    asking = ("create", "--dry-run=server", "-o", "json", "--show-managed-fields", "-f", "-")
+    full = json.loads(plane.kubectl("-n", namespace, *asking, input=text).stdout)
+    return _as_go_writes(_review(full, namespace))
 
 
 def with_images(template: str, namespace: str, images: Iterable[str]) -> str:
@@ -125,7 +126,11 @@ def with_images(template: str, namespace: str, images: Iterable[str]) -> str:
     value["request"]["namespace"] = value["request"]["object"]["metadata"]["namespace"] = namespace
     for container, image in zip(value["request"]["object"]["spec"]["containers"], images, strict=True):
         container["image"] = image
-    return json.dumps(value)
+    return _as_go_writes(value)
+
+
+def _as_go_writes(value: Mapping[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _review(full: Mapping[str, Any], namespace: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import example, given
@@ -13,6 +14,7 @@ from vectors import bundle, golden
 
 from signoff.record import plain
 from signoff.record.canonical import (
+    MAX_DEPTH,
     MAX_INTEGER,
     dumps,
     loads,
@@ -26,17 +28,26 @@ from signoff.record.plain import Json
 from signoff.record.values import RecordError
 
 LIMIT = 1_000_000
+CASES = Path(__file__).parent / "cases"
 
 # Characters on either side of each border at which spellings part: controls, quotes, surrogates' neighbours, and the end of the BMP.
-BORDERS = st.text(st.sampled_from('\x00\x07\x08\t\n\x0c\r\x1f "\\/\x7f\x80\u2028\ud7ff\ue000\ufeff\uffff\U00010000\U0010ffff'), max_size=3)
+BORDERS = st.text(st.sampled_from('<u03c\x00\x08\t\n\x0c\r\x1f "\\/\x7f\x80\u2028\ud7ff\ue000\ufeff\uffff\U00010000\U0010ffff'), max_size=3)
 KEYED = st.dictionaries(BORDERS, st.integers(-(2**54), 2**54) | st.floats() | BORDERS | st.none(), max_size=5)
 BROKEN = st.text(st.characters(), max_size=4).map(lambda text: json.dumps({text: text}))
 VALUES = ANY | PLAIN | KEYED | st.lists(KEYED, max_size=2)
+
+
+def as_go_writes(value: Json) -> str:
+    """As encoding/json does by default: what would mean something in HTML is escaped."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
 
 SPELLINGS: list[Callable[[Json], bytes]] = [
     lambda value: json.dumps(value).encode(),
     lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode("utf-8", "surrogatepass"),
     lambda value: json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "surrogatepass"),
+    lambda value: as_go_writes(value).encode("utf-8", "surrogatepass") + b"\n",
 ]
 TEXTS = st.builds(lambda spell, value: spell(value), st.sampled_from(SPELLINGS), VALUES)
 TWICE = st.builds('{{"{0}":{1},"{0}":{2}}}'.format, st.sampled_from("ab"), st.integers(), st.integers()).map(str.encode)
@@ -81,6 +92,16 @@ def canonical(data: bytes) -> Json:
 @example(b'{"\xef\xbf\xbf":1,"\xf0\x90\x80\x80":2}')
 @example(b'{"\xf0\x90\x80\x80":2,"\xef\xbf\xbf":1}')
 @example(b'"\\ud800"')
+@example(rb'{"\u003c":1,"<":2}')
+@example(rb'{"\u003c":1,"\\u003c":2}')
+@example(rb'"\\u003c"')
+@example(rb'"\\\u003c\u003c"')
+@example(b"[null]\n\n")
+@example(b"[1.50]")
+@example(b"[" * 32 + b"]" * 32)
+@example(b"[" * 32 + b"0" + b"]" * 32)
+@example(b"[" * 31 + b"0" + b"]" * 31)
+@example(b'{"a":' * 32 + b"{}" + b"}" * 32)
 @example(b"[" * 33 + b"]" * 33)
 @example(b"[" * 300 + b"]" * 300)
 def test_reading_is_the_same_either_way(data: bytes) -> None:
@@ -150,3 +171,19 @@ def test_an_object_that_is_read_fast_has_each_key_once(value: dict[str, str]) ->
     key = next(iter(json.loads(data)))
     doubled = b"{" + json.dumps(key, ensure_ascii=False).encode() + b":0," + data[1:]
     assert plain.value_of(doubled) is None
+
+
+@pytest.mark.parametrize("size", [0, 70_000], ids=["small", "large"])
+@pytest.mark.parametrize(("levels", "taken"), [(5, True), (6, False), (260, False), (3000, False)])
+def test_what_lies_too_deep_is_left_to_the_way_that_decides(size: int, levels: int, taken: bool) -> None:
+    data = b'["' + b"x" * size + b'",' + b"[" * (levels - 1) + b"]" * levels
+    assert (plain.compact_value_of(data, 5) is not None) is taken
+
+
+@pytest.mark.parametrize("name", ["pod", "deployment"])
+def test_what_the_api_server_asks_goes_the_fast_way(name: str) -> None:
+    data = (CASES / f"review.{name}.json").read_bytes()
+    assert data.endswith(b"}\n")
+    assert plain.compact_value_of(data, MAX_DEPTH) == slow_loads(data, "here")
+    # Commands and annotations hold these often: Go escapes them.
+    assert b"\\u0026\\u0026" in data

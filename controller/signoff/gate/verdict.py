@@ -109,13 +109,14 @@ class Archived:
     pins: Mapping[tuple[str, str], str]
 
 
+_NOT_LOOKED_UP: Final = Unknown("it was not looked up")
 _TRY_AGAIN: Final = "try again when the archive answers, or ask whoever runs signoff"
 
 
 def digests_asked(all_uses: WorkloadReferences, around: Circumstances) -> frozenset[Digest]:
     """Return the digests that must be looked up before `judge` can tell."""
-    parsed = (_parsed(use) for use in all_uses.uses)
-    return frozenset(Digest(str(one.digest)) for one in parsed if one is not None and _looked_up(one) and not _exempt(one, around))
+    digests = [_looked_up(use, around) for use in all_uses.uses]
+    return frozenset([digest for digest in digests if digest is not None])
 
 
 def tags_asked(asked: Sequence[ImageUse]) -> frozenset[tuple[str, str]]:
@@ -172,17 +173,16 @@ def _unpinned(use: ImageUse, reference: Reference, archived: Archived) -> Findin
 def _judge_digest(
     use: ImageUse, reference: Reference, archived: Archived, around: Circumstances, events: dict[Digest, tuple[Admission, ...]]
 ) -> Finding | None:
-    place = around.place
-    if not str(reference.digest).startswith("sha256:"):
+    digest = _event_digest(reference)
+    if digest is None:
         why = f"pins a {str(reference.digest).partition(':')[0]} digest, and events name sha256 digests"
         return Finding(use.path, _short(use.text), why, f"pin {reference.repository}@sha256:<digest>")
-    digest = Digest(str(reference.digest))
-    found = archived.found.get(digest, Unknown("it was not looked up"))
+    found = archived.found.get(digest, _NOT_LOOKED_UP)
     if isinstance(found, Unknown):
         return Finding(use.path, _short(use.text), f"could not tell whether it was promoted: {found.reason}", _TRY_AGAIN, unsure=True)
     admitting, refusals = _admitting(digest, found, around)
     if use.role != "imageVolume" and admitting:
-        run = tuple(event for event in admitting if digest in event.images)
+        run = tuple([event for event in admitting if digest in event.images])
         if not run and found.partial:
             return _not_all_read(use, found)
         if not run:
@@ -194,6 +194,7 @@ def _judge_digest(
         return None
     if found.partial:
         return _not_all_read(use, found)
+    place = around.place
     where = f"{place.environment or '(no environment)'} in {place.cluster}/{place.namespace}"
     why = f"no promotion event for this digest for {where}"
     reasons = [*refusals, *found.refused]
@@ -283,9 +284,9 @@ def _known(all_uses: WorkloadReferences, archived: Archived, around: Circumstanc
 def _digests(all_uses: WorkloadReferences, around: Circumstances, *, volumes: bool) -> dict[ImageUse, Digest]:
     result: dict[ImageUse, Digest] = {}
     for use in all_uses.uses:
-        reference = _parsed(use) if (use.role == "imageVolume") == volumes else None
-        if reference is not None and _looked_up(reference) and not _exempt(reference, around):
-            result[use] = Digest(str(reference.digest))
+        digest = _looked_up(use, around) if (use.role == "imageVolume") == volumes else None
+        if digest is not None:
+            result[use] = digest
     return result
 
 
@@ -307,8 +308,14 @@ def _remembered(text: str) -> Reference | BadReference:
         return error.with_traceback(None)
 
 
-def _looked_up(reference: Reference) -> bool:
-    return reference.digest is not None and reference.digest.startswith("sha256:")
+def _looked_up(use: ImageUse, around: Circumstances) -> Digest | None:
+    reference = _parsed(use)
+    return None if reference is None or _exempt(reference, around) else _event_digest(reference)
+
+
+def _event_digest(reference: Reference) -> Digest | None:
+    """Return the digest as events name it; None where there is none, or one of another algorithm."""
+    return Digest(reference.digest) if reference.digest is not None and reference.digest.startswith("sha256:") else None
 
 
 def _exempt(reference: Reference, around: Circumstances) -> bool:

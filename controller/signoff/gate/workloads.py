@@ -168,7 +168,11 @@ def _objects(node: Mapping[str, object], steps: list[str], at: str, *, required:
         return
     entries = _entries(value, path) if step.endswith("[]") else [(path, value)]
     for entry_at, entry in entries:
-        yield from _objects(_mapping(entry, entry_at), rest, entry_at, required=required)
+        inner = _mapping(entry, entry_at)
+        if rest:
+            yield from _objects(inner, rest, entry_at, required=required)
+        else:
+            yield entry_at, inner
 
 
 def _entries(value: object, at: str) -> list[tuple[str, object]]:
@@ -180,7 +184,7 @@ def _entries(value: object, at: str) -> list[tuple[str, object]]:
 
 
 def _mapping(value: object, at: str) -> Mapping[str, object]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict | Mapping):  # a dict is told at once, which a Mapping is not
         raise UnreadableWorkload(f"an object belongs here, not {_shape(value)}", at, "write an object")
     return value
 

@@ -48,7 +48,7 @@ def slow_dumps(value: Json) -> bytes:
 def loads(data: bytes, where: str, *, limit: int, most: int = MAX_VALUES) -> Json:
     """Return the value of strict JSON of at most ``limit`` bytes and ``most`` values; `RecordError` says what is wrong with it."""
     _refuse_larger(data, where, limit, most)
-    value = plain.value_of(data)
+    value = plain.compact_value_of(data, MAX_DEPTH)
     return slow_loads(data, where) if value is None else value
 
 

@@ -5,11 +5,15 @@
 2. Of a plain value the serializer's bytes are its JCS bytes: the two differ in floats, and in the order of keys with characters beyond
    U+FFFF (RFC 8785, section 3.2.3, sorts by UTF-16 code units, and the serializer by UTF-8 bytes).
 3. Bytes that read as a plain value whose bytes they are hold no key twice, no number in a second spelling, no white space.
-4. Here nothing is refused. ``None`` says that `canonical` must decide by its own way, which stays the authority.
+4. JSON as Go writes it (the API server's reviews): bytes that are those of the value that they are read as, with keys in the order in
+   which they stand, hold no key twice, no number in a second spelling, no white space. What Go escapes and the serializer does not (``<``,
+   ``>``, ``&``; encoding/json, HTMLEscape) and the newline behind it are put aside before they are compared.
+5. Here nothing is refused. ``None`` says that `canonical` must decide by its own way, which stays the authority.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -21,6 +25,10 @@ DEPTH: Final = 16
 
 _SPELLING: Final = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 _KINDS: Final = frozenset({dict, list, str, int, bool})
+# Behind a backslash that is escaped itself the letters are letters.
+_ESCAPED: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u00(3c|3e|26)")
+# Deep and large at once, indentation would take a thousand times the memory of what is indented.
+_INDENTED: Final = 64 * 1024
 # In UTF-8 a character beyond U+FFFF begins with one of the bytes that are left out here.
 _WITHIN_FFFF: Final = bytes(range(0xF0))
 
@@ -43,6 +51,36 @@ def value_of(data: bytes) -> Json:
     except orjson.JSONDecodeError:
         return None
     return value if spelled(value) == data else None
+
+
+def compact_value_of(data: bytes, depth: int) -> Json:
+    """Return the value of strict JSON without white space, no value in ``depth`` others or more, if it is that (rule 4); else None."""
+    try:
+        value: Json = orjson.loads(data)
+        spelling = orjson.dumps(value)
+    except (orjson.JSONDecodeError, orjson.JSONEncodeError):
+        return None
+    text = data.removesuffix(b"\n")
+    if spelling != text and spelling != _unescaped(text):
+        return None
+    return value if _is_within(value, depth, len(text)) else None
+
+
+def _unescaped(text: bytes) -> bytes:
+    return _ESCAPED.sub(lambda found: found[1] + bytes.fromhex(found[2].decode()), text)
+
+
+def _is_within(value: Json, depth: int, size: int) -> bool:
+    if size <= _INDENTED:
+        # Each value stands on a line of its own, behind two spaces for each that it lies in; no string holds a newline.
+        return b"\n" + b"  " * depth not in orjson.dumps(value, option=orjson.OPT_INDENT_2)
+    inside = [value]
+    for _ in range(depth):
+        holders = [one for one in inside if type(one) is dict or type(one) is list]
+        if not holders:
+            return True
+        inside = [child for one in holders for child in (one.values() if type(one) is dict else one)]
+    return not inside
 
 
 def _is_of_plain_kinds(value: Json) -> bool:

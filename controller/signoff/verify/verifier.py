@@ -179,12 +179,14 @@ def _promotion(event: Admission, _: Question) -> None:
 
 
 def _subject(event: Admission, question: Question) -> None:
-    if question.digest not in event.images | event.artifacts:
+    if question.digest not in event.images and question.digest not in event.artifacts:
         raise NotBelieved("the event is about another digest")
 
 
 def _target(event: Admission, question: Question) -> None:
     place = question.place
+    if place.environment == event.environment and place.cluster in event.clusters and place.namespace in event.namespaces:
+        return
     for word, asked_for, consented in (
         ("environment", place.environment, frozenset({event.environment})),
         ("cluster", place.cluster, event.clusters),

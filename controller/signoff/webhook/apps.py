@@ -141,5 +141,5 @@ def _reply(review: Review, result: Reply | Exception) -> Reply:
         reply = denied(BadReview("signoff failed on this review; nothing was decided", mend="see the webhook's log"))
     if reply.denial is not None:
         told = f"denied {review.kind} {review.namespace}/{review.name}: {reply.denial}"
-        LOG.info("%s", "".join(character if character.isprintable() else "?" for character in told))
+        LOG.info("%s", told if told.isprintable() else "".join(one if one.isprintable() else "?" for one in told))
     return reply
