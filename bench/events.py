@@ -24,7 +24,9 @@ from signoff.archive import layout
 from signoff.decision.seals import policy_bundle, seal_bundle, submission_bundle
 from signoff.desk.freezing import Gathered, freeze_request
 from signoff.operator.commit import pointers
-from signoff.policy.routing import Published, read_policy, route
+from signoff.policy.facts import History
+from signoff.policy.routing import route
+from signoff.policy.schema import Published, read_policy
 from signoff.record.bundle import Signer, read_bundle, sign_bundle
 from signoff.record.canonical import Json, b64encode, dumps
 from signoff.record.freeze import Freeze, Principal, WitnessedSubmission, freeze_bytes
@@ -92,7 +94,7 @@ def template_of(label: str, namespace: str, desk: DeskSize, key: Signer, now: st
             spec=checked,
             cluster=CLUSTER,
             submissions=(witnessed,),
-            route=route(checked, (policy,)),
+            route=route(checked, (policy,), History()),
             live=None,
             explanation=explanation,
             origin="inline" if desk == "small" else "the example",

@@ -16,10 +16,12 @@ from signoff.archive.file import FileStore
 from signoff.archive.write import create_or_same, write_blob
 from signoff.decision.seals import Filed, policy_bundle, seal_bundle, submission_bundle
 from signoff.desk.freezing import Frozen, Gathered, freeze_request
-from signoff.policy.routing import Published, read_policy, route
+from signoff.policy.facts import History
+from signoff.policy.routing import route
+from signoff.policy.schema import Published, read_policy
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64encode, dumps
-from signoff.record.freeze import Freeze, LiveIncumbent, Principal, WitnessedSubmission
+from signoff.record.freeze import Freeze, LiveIncumbent, Principal, Tier, WitnessedSubmission
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, OutcomeType, SealedDecision, as_json, outcome_bytes
 from signoff.record.request import read_spec, request_id, request_value
@@ -124,6 +126,7 @@ class World:
         by: Principal = BEN,
         policies: tuple[Published, ...] | None = None,
         live: LiveIncumbent | None = None,
+        live_tier: Tier | None = None,
     ) -> Frozen:
         read = read_spec(dict(spec))
         frozen = freeze_request(
@@ -134,7 +137,7 @@ class World:
                 spec=read,
                 cluster="demo",
                 submissions=(self.submit(spec, by, name),),
-                route=route(read, policies or (self.published,)),
+                route=route(read, policies or (self.published,), History(live, live_tier)),
                 live=live,
                 explanation=example_explanation(),
                 origin="the example",

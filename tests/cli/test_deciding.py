@@ -17,6 +17,7 @@ from signoff.cli import approve, deciding, kube
 from signoff.desk.freezing import Frozen
 from signoff.errors import SignoffError
 from signoff.operator.commit import Collected
+from signoff.record.promotion import as_json
 from signoff.verify.verifier import Verified
 
 
@@ -85,7 +86,7 @@ def test_a_sealed_quorum_without_its_event_is_no_approval(site: Site) -> None:
 
 
 def test_others_that_are_awaited_are_named(site: Site) -> None:
-    policy = json.loads(json.dumps(site.world.published.spec.model_dump(mode="json")))
+    policy = json.loads(json.dumps(as_json(site.world.published.spec)))
     policy["tiers"]["tier-2"] |= {"quorum": 2}
     frozen = site.frozen(policies=(site.world.publish("two", policy),))
     site.world.archive_seal(site.world.seal(frozen.payload, frozen.freeze, CARLA))

@@ -13,7 +13,7 @@ from signoff.cli.program import COMMANDS, answer
 from signoff.config import OperatorConfig, WebhookConfig, read_config
 from signoff.errors import SignoffError
 from signoff.gate.reference import parse_repository_pattern
-from signoff.policy.routing import read_policy
+from signoff.policy.schema import read_policy
 from signoff.record.bundle import open_bundle, read_bundle
 from signoff.record.freeze import read_freeze
 from signoff.record.request import read_spec

@@ -23,7 +23,7 @@ from signoff.errors import SignoffError
 from signoff.gate.reference import parse_reference
 from signoff.gate.workloads import references
 from signoff.manifests import documents
-from signoff.policy.routing import read_policy
+from signoff.policy.schema import read_policy
 from signoff.record.bundle import open_bundle, read_bundle
 from signoff.record.freeze import read_freeze
 from signoff.record.request import read_spec

@@ -69,10 +69,20 @@ def policy_text(roles: Value, models: str = "credit-*") -> Value:
     return text
 
 
+def by_history(first: Value, later: Value) -> Value:
+    """What goes live first is decided in tier 1, what replaces it in tier 2; what claims to be major, in tier 1 as well."""
+    text, strict = policy_text(later), policy_text(first)
+    text["rules"] = [{"name": "first", "tier": "tier-1", "when": "!incumbent.exists"}, {"name": "later", "tier": "tier-2"}]
+    text["raise"] = [{"name": "major", "tier": "tier-1", "when": 'claims.materiality["change"] == "major"'}]
+    text["tiers"]["tier-1"] = strict["tiers"]["tier-2"]
+    return text
+
+
 TEXTS = {
     "one": policy_text({"approver": 1}),
     "two": policy_text({"approver": 2}),
     "mixed": policy_text({"approver": 1, "risk": 1}),
+    "first": by_history({"approver": 2}, {"approver": 1}),
     "narrow": policy_text({"approver": 1}, models="credit-a"),
 }
 POLICY_NAMES = ("credit-models", "house-rule")
@@ -109,7 +119,7 @@ def promotion(model: str, version: int, incumbent: int | None, attempt: int, clu
     spec["explanation"] = {"mediaType": "text/markdown", "digest": sha256(REPORT.encode()), "source": {"inline": REPORT}}
     spec["datasets"] = spec["datasets"][:1]
     spec["target"]["clusters"] = [cluster]
-    spec |= {"attempt": attempt}
+    spec |= {"attempt": attempt, "materiality": {"change": "major" if attempt == 2 else "minor"}}
     spec.pop("validFor")
     if valid_for:
         spec["validFor"] = valid_for

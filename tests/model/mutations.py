@@ -11,8 +11,10 @@ from signoff.archive.file import FileStore
 from signoff.decision import eligibility, seals
 from signoff.gate import memory
 from signoff.operator import commit, reconcile
-from signoff.policy import quorum
+from signoff.policy import quorum, routing
+from signoff.policy.facts import facts_of
 from signoff.policy.quorum import Quorum
+from signoff.policy.routing import Step
 from signoff.record.canonical import dumps
 from signoff.record.promotion import PROMOTION_TYPE, SealedDecision, as_json
 from signoff.record.values import sha256
@@ -158,6 +160,21 @@ def any_publisher(patch: Patch) -> None:
     patch.setattr(policies, "_publisher", lambda witness, review: witness.who(review))
 
 
+def no_history(patch: Patch) -> None:
+    """Rules are told that something is live, whatever is."""
+    patch.setattr(routing, "facts_of", lambda *asked: {**facts_of(*asked), "incumbent.exists": True})
+
+
+def unheard_claims(patch: Patch) -> None:
+    """What the requester says of the request makes no route stricter."""
+    real = routing._asked
+    patch.setattr(
+        routing,
+        "_asked",
+        lambda rule, facts, *, raising: Step(rule, raising, "does not hold") if raising else real(rule, facts, raising=False),
+    )
+
+
 def laxer_route(patch: Patch) -> None:
     """The door seals though the policies in force ask for more."""
     patch.setattr(decisions, "_require_route", nothing)
@@ -241,6 +258,8 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
         desk_not_archived,
         any_signature,
         any_publisher,
+        no_history,
+        unheard_claims,
         laxer_route,
         any_key,
         promoted_too_soon,

@@ -91,25 +91,28 @@ class Promises:
         promoted = [one for one in ours if one.promotes and self.has_event(one.id)]
         return max(promoted, key=lambda one: one.stored_at, default=None)
 
-    def route(self, model: str) -> tuple[str, dict[str, int]] | None:
+    def route(self, spec: Value) -> tuple[str, dict[str, int]] | None:
         """Policy and people asked for by the policies in force; None where there are none, or where they cannot be reconciled."""
-        covering: list[tuple[int, str, dict[str, int]]] = []
+        covering: list[tuple[str, int, str, dict[str, int]]] = []
+        model = spec["model"]["name"]
+        first, major = self.live(model) is None, spec.get("materiality", {}).get("change") == "major"
         for plural, _, name in sorted(self.objects):
             if plural != "promotionpolicies":
                 continue
             text = self.objects[(plural, "", name)]["spec"]
             if text["models"][0]["names"][0] in {"credit-*", model}:
-                asks = {role["name"]: role["count"] for role in text["tiers"]["tier-2"]["roles"]}
-                covering.append((-sum(asks.values()), name, asks))
+                tier = "tier-1" if "tier-1" in text["tiers"] and (first or major) else "tier-2"
+                asks = {role["name"]: role["count"] for role in text["tiers"][tier]["roles"]}
+                covering.append((tier, -sum(asks.values()), name, asks))
         if not covering:
             return None
-        _, name, asks = min(covering, key=lambda one: one[:2])
-        return (name, asks) if all(_includes(asks, other) for _, _, other in covering) else None
+        _, _, name, asks = min(covering, key=lambda one: one[:3])
+        return (name, asks) if all(_includes(asks, other) for *_, other in covering) else None
 
     def fitting(self, promotion: Value) -> list[Frozen]:
         """The freezes of a promotion that still say what would be frozen now."""
         spec, name = promotion["spec"], promotion["metadata"]["name"]
-        live, route = self.live(spec["model"]["name"]), self.route(spec["model"]["name"])
+        live, route = self.live(spec["model"]["name"]), self.route(spec)
         return [
             one
             for _, one in sorted(self.freezes.items())
@@ -143,7 +146,7 @@ class Promises:
         asked = frozen.claimants | {promotion["submission"]["subject"]}
         if f"{who}@bank.example" in asked or (who == "flo" and bank.FLUX in asked) or f"{who}@bank.example" not in bank.MAY_APPROVE:
             return False
-        route = self.route(frozen.model)
+        route = self.route(frozen.spec)
         if not any(groups & set(bank.GROUPS[who]) for groups in frozen.roles.values()):
             return False
         if route is None or not _includes(frozen.asks, route[1]):
@@ -166,7 +169,7 @@ class Promises:
         for one in of_request:
             if self.has_event(one.id):
                 return "Promoted" if self.events[one.id].promotes else "Rejected"
-        if self.route(spec["model"]["name"]) is None:
+        if self.route(spec) is None:
             return "NoPolicy"
         live, named = self.live(spec["model"]["name"]), spec["model"].get("incumbent")
         if live is not None and (named is None or named["digest"] != self.freezes[live.freeze].image):
@@ -296,9 +299,7 @@ class Promises:
             return remembered
         if self.archive.faults.down:
             return remembered if now - verified_at < GRACE else ()
-        believed = (
-            one for one in self.events.values() if one.promotes and self.freezes[one.freeze].image == key[0] and self.believed(one)
-        )
+        believed = (one for one in self.events.values() if one.promotes and self.freezes[one.freeze].image == key[0] and self.believed(one))
         # The first that admits there settles it: the others are not read, and not remembered.
         view = tuple(one for one in sorted(believed, key=lambda one: one.id) if self._admits(one, key[1]))[:1]
         self.remembered[key] = (now, view)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import random
+from collections.abc import Sequence
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,10 @@ import pytest
 import yaml
 from world import POLICY, SPEC, World
 
-from signoff.policy.routing import NoRoute, Published, asks_the_same, includes, is_stricter, read_policy, route
+from signoff.policy.facts import History
+from signoff.policy.routing import NoRoute, asks_the_same, includes, is_stricter
+from signoff.policy.routing import route as route_by
+from signoff.policy.schema import Published, read_policy
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Freeze, Requirement, Route
 from signoff.record.request import Spec, read_spec
@@ -21,6 +25,10 @@ from signoff.record.values import RecordError, parse, sha256
 from signoff.verify.verifier import Failed, verify
 
 CASES = yaml.safe_load((Path(__file__).parent / "cases" / "routing.yaml").read_text(encoding="utf-8"))
+
+
+def route(spec: Spec, policies: Sequence[Published]) -> Route:
+    return route_by(spec, policies, History())
 
 
 def each(section: str) -> pytest.MarkDecorator:

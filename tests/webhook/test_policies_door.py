@@ -132,3 +132,20 @@ def test_a_policy_too_large_for_a_record_is_refused(listening: Listening) -> Non
     assert ask(listening, SEAL, large).response["allowed"]
     large["spec"]["models"] *= 2
     assert "are more than 65536" in ask(listening, SEAL, large).message
+
+
+@pytest.mark.parametrize("field", ["rules", "raise"])
+def test_a_condition_that_does_not_compile_is_refused_with_its_position(listening: Listening, field: str) -> None:
+    broken = policy()
+    broken["spec"][field] = [{"name": "by-class", "tier": "tier-2", "when": 'model.clas == "credit"'}]
+    answered = ask(listening, SEAL, broken)
+    assert f"spec.{field}[0].when: line 1, column 6: undeclared reference to 'model.clas'" in answered.message
+    assert "correct the condition of rule by-class" in answered.message
+    assert ask(listening, SEAL, broken, dryRun=True).message == answered.message
+
+
+def test_a_condition_that_compiles_is_published(listening: Listening) -> None:
+    conditional = policy()
+    conditional["spec"]["rules"].insert(0, {"name": "first", "tier": "tier-2", "when": "!incumbent.exists"})
+    conditional["spec"]["raise"] = [{"name": "new", "tier": "tier-2", "when": 'claims.materiality["population"] == "new"'}]
+    assert ask(listening, CHECK, published(listening, conditional)).response["allowed"]

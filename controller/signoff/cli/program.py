@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "draft": "Write the manifest of a promotion for an image.",
     "approve": "Look at a frozen desk, and approve it.",
     "reject": "Look at a frozen desk, and reject it.",
+    "policy": "Try out policies: a table of cases, or one request.",
     "check": "The gate's verdict on manifests, offline.",
     "why": "Who approved this, under which policy, against what.",
     "desk": "Write out the frozen bytes that were decided on.",

@@ -18,7 +18,7 @@ from functools import lru_cache
 from typing import Final, Generic, TypeVar
 
 from signoff.errors import SignoffError
-from signoff.policy.routing import MAX_POLICY, PolicySpec, Published, read_policy
+from signoff.policy.schema import MAX_POLICY, PolicySpec, Published, read_policy
 from signoff.record.bundle import Bundle, Signer, Statement, Subject, pae, read_bundle, read_statement, sign_bundle, statement_bytes
 from signoff.record.canonical import b64decode, dumps, loads
 from signoff.record.keys import verifies

@@ -100,13 +100,13 @@ def reconcile(operator: Operator, promotion: Object) -> State:
 
 def _promote(operator: Operator, asked: _Asked) -> State:
     policies = in_force(operator.cluster.policies(), operator.reader, asked.spec)
+    target = asked.spec.target
+    live = operator.reader.incumbent(asked.spec.model.name, target.environment, operator.cluster_name)
     try:
-        derived = route(asked.spec, policies.published)
+        derived = route(asked.spec, policies.published, operator.reader.as_history(live))
     except NoRoute as error:
         hints = "".join(f"; {one}" for one in policies.ignored[:3])
         return State("stalled", "NoPolicy", f"{error}{hints}", asked.id, retry=LATER)
-    target = asked.spec.target
-    live = operator.reader.incumbent(asked.spec.model.name, target.environment, operator.cluster_name)
     refuse_stale(asked.spec, live)
     reused = _reusable(operator, asked, derived, live)
     if reused is None:

@@ -3,96 +3,133 @@
 1. A policy covers a request when one of its ``models`` matches the model's name and a namespace in which it shall run (by globs).
    Where the request itself lies does not matter, so that nobody routes it by choosing a place for it; and each namespace of the target must
    be covered, so that no policy speaks for another's namespace.
-2. Within a policy the first matching rule wins; in this version a rule has no condition, so the first rule matches.
-3. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
+2. Within a policy the first rule whose condition holds gives the tier. Where none holds, or one cannot be told, it is the strictest tier
+   that the policy describes.
+3. After that each rule under ``raise`` that holds, or cannot be told, makes the tier stricter or changes nothing; the strictest of them
+   stands, the first among equals.
+4. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
    higher assurance; the policy's name breaks what is left, so that two processes route alike. At most 32 can be considered. The strictest
    must include what each of the others asks for, the same roles by the same groups; else there is no route.
-4. A namespace that no policy covers: there is no route, and nothing can be promoted.
-5. A frozen route holds while the policies in force would not route more strictly.
+5. A namespace that no policy covers: there is no route, and nothing can be promoted.
+6. A frozen route holds while the policies in force would not route more strictly.
+7. ``inputs`` holds what the rules saw and the payload does not say elsewhere. It is the same wherever it is derived: no evaluator's
+   words stand in it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
-from typing import Annotated, Final, Self
-
-from pydantic import Field, StringConstraints, model_validator
+from typing import Final, Literal
 
 from signoff.errors import SignoffError
-from signoff.record.canonical import Json, dumps, refuse_ambiguous
-from signoff.record.freeze import ConsideredPolicy, Requirement, RoleName, Route, Tier
+from signoff.policy.conditions import Fact, NoAnswer, holds
+from signoff.policy.facts import INCUMBENT, History, facts_of, history_of
+from signoff.policy.schema import FAILED, TIERS, UNMATCHED, Published, Rule
+from signoff.record.freeze import ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
-from signoff.record.values import Closed, Digest, parse
 
-Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?]([a-z0-9._/*?-]{0,198}[a-z0-9*?])?$")]
-
-MAX_POLICY: Final = 64 * 1024
 MAX_CONSIDERED: Final = 32
-_TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
 _ASSURANCES: Final = ("api-server", "session", "fresh-login", "passkey")
+
+Answer = Literal["holds", "does not hold", "cannot be told", "not asked"]
 
 
 class NoRoute(SignoffError):
     """No published policy covers the request."""
 
 
-class Coverage(Closed):
-    """Which models a policy covers, in which namespaces of the target: a name and a namespace must match."""
+@dataclass(frozen=True)
+class Step:
+    """One rule as it was looked at: of ``rules`` or of ``raise``, and what came of it; ``why`` where it could not be told."""
 
-    names: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
-    namespaces: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
-
-
-class Rule(Closed):
-    """A named rule and the tier that it leads to."""
-
-    name: RoleName
-    tier: Tier
-
-
-class PolicySpec(Closed):
-    """``PromotionPolicy.spec``."""
-
-    models: Annotated[tuple[Coverage, ...], Field(min_length=1, max_length=64)]
-    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=64)]
-    tiers: Annotated[dict[Tier, Requirement], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _tiers_can_be_met(self) -> Self:
-        if len({rule.name for rule in self.rules}) != len(self.rules):
-            raise ValueError("two rules bear one name; a name says which rule led to a tier")
-        for rule in self.rules:
-            if rule.tier not in self.tiers:
-                raise ValueError(f"rule {rule.name} leads to {rule.tier}, which tiers does not describe")
-        for tier, requirement in self.tiers.items():
-            _refuse_unmeetable(tier, requirement)
-        return self
-
-    def covers(self, model: str, namespace: str) -> bool:
-        """Whether this policy speaks of this model in this namespace (rule 1)."""
-        return any(_any_matches(one.names, model) and _any_matches(one.namespaces, namespace) for one in self.models)
+    rule: Rule
+    raising: bool
+    answer: Answer
+    why: str = ""
 
 
 @dataclass(frozen=True)
-class Published:
-    """A policy that counts: its name, its text, and the digest of the statement that published it."""
+class Judged:
+    """What one policy makes of a request (rules 2 and 3). ``before`` is the rule that had led to the tier before it was raised."""
 
-    name: str
-    spec: PolicySpec
-    statement: Digest
+    policy: Published
+    rule: str
+    tier: Tier
+    before: str
+    steps: tuple[Step, ...]
+
+    @property
+    def requirement(self) -> Requirement:
+        """What the tier asks for."""
+        return self.policy.spec.tiers[self.tier]
 
 
-def read_policy(spec: Json, where: str = "spec") -> PolicySpec:
-    """Return a policy's spec, checked; `RecordError` names the first field that is wrong."""
-    refuse_ambiguous(spec, where)
-    return parse(PolicySpec, dumps(spec), where)
+def judge(policy: Published, facts: Mapping[str, Fact]) -> Judged:
+    """Return what a policy makes of these facts, rule by rule."""
+    steps = list(_matching(policy.spec.rules, facts))
+    last = steps[-1]
+    if last.answer == "holds":
+        rule, tier = last.rule.name, last.rule.tier
+    else:
+        rule, tier = FAILED if last.answer == "cannot be told" else UNMATCHED, policy.spec.strictest
+    before = f"{rule} ({tier})"
+    steps += [Step(one, raising=False, answer="not asked") for one in policy.spec.rules[len(steps) :]]
+    for one in policy.spec.raising:
+        step = _asked(one, facts, raising=True)
+        steps.append(step)
+        if step.answer != "does not hold" and TIERS.index(one.tier) < TIERS.index(tier):
+            rule, tier = one.name, one.tier
+    return Judged(policy, rule, tier, before, tuple(steps))
 
 
-def route(spec: Spec, policies: Sequence[Published]) -> Route:
-    """Return who must decide on a request, by the published policies; `NoRoute` where they do not cover it (rule 4)."""
+def _matching(rules: Iterable[Rule], facts: Mapping[str, Fact]) -> Iterable[Step]:
+    for rule in rules:
+        step = _asked(rule, facts, raising=False)
+        yield step
+        if step.answer != "does not hold":
+            return
+
+
+def _asked(rule: Rule, facts: Mapping[str, Fact], *, raising: bool) -> Step:
+    try:
+        answer = rule.when is None or holds(rule.when, facts, claims=raising)
+    except NoAnswer as error:
+        return Step(rule, raising, "cannot be told", error.what)
+    return Step(rule, raising, "holds" if answer else "does not hold")
+
+
+def route(spec: Spec, policies: Sequence[Published], history: History) -> Route:
+    """Return who must decide on a request, by the published policies; `NoRoute` where they do not cover it (rule 5)."""
+    judged = [judge(one, facts_for(one, spec, history)) for one in covering(spec, policies)]
+    strictest = _strictest(judged)
+    return Route(
+        tier=strictest.tier,
+        policy=strictest.policy.name,
+        rule=strictest.rule,
+        requirement=strictest.requirement,
+        considered=tuple(
+            ConsideredPolicy(name=one.policy.name, statement=one.policy.statement, rule=one.rule, tier=one.tier) for one in judged
+        ),
+        inputs=_inputs(spec, judged, history),
+    )
+
+
+def derived_again(freeze: Freeze, policies: Sequence[Published]) -> bool:
+    """Whether the frozen route follows from the policies that it names and from what the payload holds, and from nothing else."""
+    try:
+        return route(freeze.request.spec, policies, history_of(freeze)) == freeze.route
+    except NoRoute:
+        return False
+
+
+def facts_for(policy: Published, spec: Spec, history: History) -> Mapping[str, Fact]:
+    """Return the facts of a request as this policy sees them."""
+    return facts_of(spec, history, policy.spec.class_of(spec.model.name, spec.target.namespaces))
+
+
+def covering(spec: Spec, policies: Sequence[Published]) -> list[Published]:
+    """Return the policies that cover a request, by name; `NoRoute` where they are none or too many (rules 4 and 5)."""
     name, namespaces = spec.model.name, spec.target.namespaces
     for namespace in namespaces:
         if not any(one.spec.covers(name, namespace) for one in policies):
@@ -101,39 +138,40 @@ def route(spec: Spec, policies: Sequence[Published]) -> Route:
                 where="spec.target.namespaces",
                 mend="ask a policy publisher for a PromotionPolicy that names it",
             )
-    covering = sorted(
-        (one for one in policies if any(one.spec.covers(name, namespace) for namespace in namespaces)), key=lambda one: one.name
-    )
-    if len(covering) > MAX_CONSIDERED:
+    found = sorted((one for one in policies if any(one.spec.covers(name, namespace) for namespace in namespaces)), key=lambda one: one.name)
+    if len(found) > MAX_CONSIDERED:
         raise NoRoute(
-            f"{len(covering)} published policies cover the model {name}, and at most {MAX_CONSIDERED} can be considered",
+            f"{len(found)} published policies cover the model {name}, and at most {MAX_CONSIDERED} can be considered",
             where="spec.model.name",
             mend="ask the policy publishers to merge them",
         )
-    strictest = _strictest(covering)
-    return Route(
-        tier=strictest.spec.rules[0].tier,
-        policy=strictest.name,
-        rule=strictest.spec.rules[0].name,
-        requirement=_requirement(strictest),
-        considered=tuple(
-            ConsideredPolicy(name=one.name, statement=one.statement, rule=one.spec.rules[0].name, tier=one.spec.rules[0].tier)
-            for one in covering
-        ),
-        inputs={"environment": spec.target.environment, "model": name, "namespaces": ", ".join(namespaces)[:256]},
-    )
+    return found
 
 
-def _strictest(covering: Sequence[Published]) -> Published:
-    strictest = min(covering, key=lambda one: (laxity(one.spec.rules[0].tier, _requirement(one)), one.name))
-    for one in covering:
-        if not includes(_requirement(strictest), _requirement(one)):
+def _strictest(judged: Sequence[Judged]) -> Judged:
+    strictest = min(judged, key=lambda one: (laxity(one.tier, one.requirement), one.policy.name))
+    for one in judged:
+        if not includes(strictest.requirement, one.requirement):
             raise NoRoute(
-                f"the policies {strictest.name} and {one.name} ask for different people, and neither speaks for the other",
+                f"the policies {strictest.policy.name} and {one.policy.name} ask for different people, and neither speaks for the other",
                 where="spec.target.namespaces",
                 mend="make one request for each namespace, or ask the policy publishers to agree",
             )
     return strictest
+
+
+def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str, str]:
+    target = spec.target
+    inputs = {"environment": target.environment, "model": spec.model.name, "namespaces": ", ".join(target.namespaces)[:256]}
+    if any(one.policy.spec.asks_facts for one in judged):
+        inputs |= {INCUMBENT: str(history), "valid for": spec.validFor or "no end"}
+    for one in judged:
+        model_class = one.policy.spec.class_of(spec.model.name, target.namespaces)
+        if model_class is not None:
+            inputs[f"class by {one.policy.name}"[:256]] = model_class
+        if f"{one.rule} ({one.tier})" != one.before:
+            inputs[f"raised by {one.policy.name}"[:256]] = f"{one.before} to {one.tier} by {one.rule}"
+    return inputs
 
 
 def includes(asked: Requirement, other: Requirement) -> bool:
@@ -148,8 +186,8 @@ def includes(asked: Requirement, other: Requirement) -> bool:
 
 
 def is_stricter(now: Route, frozen: Route) -> bool:
-    """Whether ``now`` asks for more than ``frozen`` does, or for other people (rule 5)."""
-    return _TIERS.index(now.tier) < _TIERS.index(frozen.tier) or not includes(frozen.requirement, now.requirement)
+    """Whether ``now`` asks for more than ``frozen`` does, or for other people (rule 6)."""
+    return TIERS.index(now.tier) < TIERS.index(frozen.tier) or not includes(frozen.requirement, now.requirement)
 
 
 def asks_the_same(now: Route, frozen: Route) -> bool:
@@ -157,30 +195,6 @@ def asks_the_same(now: Route, frozen: Route) -> bool:
     return (now.tier, now.policy, now.rule, now.requirement) == (frozen.tier, frozen.policy, frozen.rule, frozen.requirement)
 
 
-def _requirement(policy: Published) -> Requirement:
-    return policy.spec.tiers[policy.spec.rules[0].tier]
-
-
 def laxity(tier: Tier, requirement: Requirement) -> tuple[int, int, bool, int]:
-    """Return what policies are ordered by: the strictest comes first (rule 3)."""
-    return _TIERS.index(tier), -requirement.quorum, not requirement.fourEyes, -_ASSURANCES.index(requirement.assurance)
-
-
-def _any_matches(globs: Sequence[str], text: str) -> bool:
-    return any(fnmatchcase(text, glob) for glob in globs)
-
-
-def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
-    if tier == "tier-3":
-        raise ValueError("tier-3 is decided by the policy engine, which this version does not have; use tier-2")
-    if requirement.assurance != "api-server":
-        raise ValueError(f"{tier} asks for {requirement.assurance}, which this version cannot prove; use api-server")
-    if not requirement.fourEyes:
-        raise ValueError(f"{tier} must ask for four eyes: whoever asks for a promotion cannot approve it")
-    names = [role.name for role in requirement.roles]
-    if len(set(names)) != len(names):
-        raise ValueError(f"{tier} names a role twice")
-    if sum(role.count for role in requirement.roles) > requirement.quorum:
-        raise ValueError(f"{tier} asks for more people in its roles than its quorum; raise the quorum")
-    if any(re.match(r"system:", group) for role in requirement.roles for group in role.groups):
-        raise ValueError(f"{tier} names a system: group; name a group of people")
+    """Return what policies are ordered by: the strictest comes first (rule 4)."""
+    return TIERS.index(tier), -requirement.quorum, not requirement.fourEyes, -_ASSURANCES.index(requirement.assurance)

@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from signoff.decision.seals import CouldNotTell, Filed, Opened, open_seal, read_published
 from signoff.errors import SignoffError
-from signoff.policy.routing import Published
+from signoff.policy.schema import Published
 from signoff.record.bundle import Bundle, open_bundle, read_bundle
 from signoff.record.canonical import Json, b64decode, loads
 from signoff.record.freeze import Freeze, freeze_and_value

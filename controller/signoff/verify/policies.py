@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from signoff.archive.store import ArchiveError, Missing
 from signoff.decision.seals import CouldNotTell, read_published
 from signoff.errors import SignoffError
-from signoff.policy.routing import MAX_POLICY, Published, read_policy
+from signoff.policy.schema import MAX_POLICY, Published, read_policy
 from signoff.record.bundle import read_bundle, read_statement
 from signoff.record.canonical import Json, b64decode, loads
 from signoff.record.request import Spec, Target

@@ -20,6 +20,7 @@ from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Store
 from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, signed_by
 from signoff.errors import SignoffError
+from signoff.policy.facts import History
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
 from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freeze
 from signoff.record.trust import Trust
@@ -174,6 +175,15 @@ class Reader:
             return None
         promoted = latest.freeze.request.spec.model
         return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
+
+    def as_history(self, live: LiveIncumbent | None) -> History:
+        """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier."""
+        if live is None:
+            return History()
+        verified = self.outcome(live.id)
+        if verified.digest != live.event:
+            raise Damaged(f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it")
+        return History(live, verified.freeze.route.tier)
 
     def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
         """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""

@@ -149,8 +149,7 @@ def route(case: Case) -> None:
     asked: list[tuple[tuple[int, int, bool, int], str]] = []
     for considered in frozen.considered:
         policy = case.published(considered.statement).spec
-        rules = {rule.name: rule.tier for rule in policy.rules}
-        if rules.get(considered.rule) != considered.tier:
+        if policy.leads_to(considered.rule) != considered.tier:
             raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
         if not includes(frozen.requirement, policy.tiers[considered.tier]):
             raise NotBelieved(f"the policy {considered.name} asks for people whom the route does not", where="event.route")

@@ -233,10 +233,11 @@ def _require_submissions(witness: Witness, freeze: Freeze) -> None:
 def _require_route(witness: Witness, freeze: Freeze) -> None:
     spec, trust = freeze.request.spec, witness.reader.trust
     named = [read_published(witness.reader.policy(one.statement), trust, spec.target, one.statement) for one in freeze.route.considered]
-    if route(spec, named) != freeze.route:
+    history = witness.reader.as_history(freeze.live)
+    if route(spec, named, history) != freeze.route:
         raise Refused("the route, derived again from the archived policies, is not the frozen one", mend="call whoever runs signoff")
     current = in_force(witness.cluster.policies(), witness.reader, spec)
-    if is_stricter(route(spec, current.published), freeze.route):
+    if is_stricter(route(spec, current.published, history), freeze.route):
         raise Refused(
             "the policies in force now ask for more than when the desk was frozen",
             where="spec.freeze",

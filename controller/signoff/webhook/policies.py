@@ -12,7 +12,8 @@ from signoff.archive import layout
 from signoff.archive.store import Exists
 from signoff.decision.principals import Resolved
 from signoff.decision.seals import policy_bundle, signed_by
-from signoff.policy.routing import MAX_POLICY, read_policy
+from signoff.policy.conditions import check_conditions
+from signoff.policy.schema import MAX_POLICY, read_policy
 from signoff.record.bundle import read_bundle, read_statement
 from signoff.record.canonical import Json, b64encode, dumps
 from signoff.record.promotion import as_json
@@ -32,7 +33,7 @@ def seal(witness: Witness, review: Review) -> Reply:
     content = dumps(review.obj.get("spec"))
     if len(content) > MAX_POLICY:
         raise Refused(f"{len(content)} bytes are more than {MAX_POLICY}", where="spec", mend="split the policy")
-    read_policy(review.obj.get("spec"))
+    check_conditions(read_policy(review.obj.get("spec")))
     who = _publisher(witness, review)
     if review.dry_run:
         return Reply()

@@ -1,0 +1,214 @@
+"""`signoff policy`: what policies make of requests, before anybody asks for one. Needs neither cluster nor archive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, get_args
+
+import click
+
+from signoff.cli import options, output, reach
+from signoff.errors import SignoffError
+from signoff.manifests import MAX_BYTES, documents
+from signoff.policy.cases import Case, as_expected, read_table, run_case
+from signoff.policy.conditions import check_conditions
+from signoff.policy.facts import History
+from signoff.policy.routing import Judged, Step, facts_for, judge, route
+from signoff.policy.schema import Published, read_policy
+from signoff.record.canonical import Json, dumps
+from signoff.record.freeze import LiveIncumbent, Tier
+from signoff.record.promotion import as_json
+from signoff.record.request import KIND, Spec, read_spec
+from signoff.record.values import RequestId, sha256
+
+_POLICY_KIND: Final = "PromotionPolicy"
+_ALL: Final = """  signoff policy test policy.yaml cases.yaml
+  signoff policy explain policy.yaml --promotion promotion.yaml --live 2.3.0 tier-2"""
+_TEST: Final = """
+signoff policy test policy.yaml cases.yaml
+signoff policy test policy.yaml cases.yaml -o json
+"""
+_EXPLAIN: Final = """
+signoff policy explain policy.yaml --promotion promotion.yaml
+signoff policy explain credit.yaml retail.yaml --promotion promotion.yaml --live 2.3.0 tier-2
+"""
+
+
+@click.group("policy", context_settings=options.SETTINGS, epilog=f"\b\nExamples:\n{_ALL}")
+def command() -> None:
+    """Try out policies: run a table of cases, or see rule by rule where a request would be routed.
+
+    Nothing is published by it: a policy counts when a publisher has applied it.
+    """
+
+
+@options.command("test", examples=_TEST)
+@click.argument("policy", type=click.Path(path_type=Path))
+@click.argument("cases", type=click.Path(path_type=Path))
+@options.output()
+def test(policy: Path, cases: Path, form: str) -> int:
+    """Run the table CASES against POLICY, a manifest: which tier and rule each case leads to, and which rules no case has reached.
+
+    Exit code: 0 all cases come out as they say, 1 one does not, 2 a file could not be read.
+    """
+    tried, table = _policy(policy), read_table(_one(cases), str(cases))
+    told = [(case, run_case(table, case, tried)) for case in table.cases]
+    unreached = sorted(_names(tried) - {judged.rule for _, judged in told if judged is not None})
+    failed = [case for case, judged in told if not as_expected(case, judged)]
+    if form == "json":
+        listed: list[Json] = [{"name": case.name, "expected": as_expected(case, judged), **_outcome(judged)} for case, judged in told]
+        output.as_machine({"cases": listed, "failed": len(failed), "unreached": list[Json](unreached)})
+        return 1 if failed else 0
+    width = max(len(case.name) for case in table.cases)
+    for case, judged in told:
+        _tell_case(case, judged, width)
+    output.tell()
+    output.tell(f"{output.count(len(told), 'case')}: {len(told) - len(failed)} as expected, {len(failed)} not")
+    if unreached:
+        output.paragraph(", ".join(unreached), first="no case leads to: ")
+    return 1 if failed else 0
+
+
+@options.command("explain", examples=_EXPLAIN)
+@click.argument("policies", type=click.Path(path_type=Path), nargs=-1, required=True)
+@click.option("--promotion", type=click.Path(path_type=Path), required=True, metavar="FILE", help="A manifest of a ModelPromotion.")
+@click.option(
+    "--live",
+    type=(str, click.Choice(get_args(Tier))),
+    metavar="VERSION TIER",
+    help="What is live, and the tier in which it was decided; default: nothing is.",
+)
+@options.output()
+def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | None, form: str) -> int:
+    """Show rule by rule what POLICIES, manifests, make of a promotion, and which of them routes it.
+
+    Exit code: 0 there is a route, 2 there is none, or a file could not be read.
+    """
+    spec, history = _promotion(promotion), _history(live)
+    tried = [_policy(path) for path in policies]
+    names = [one.name for one in tried]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise SignoffError(f"two policies bear the name {min(twice)}", where="POLICIES", mend="give each once, as a cluster has it")
+    judged = [judge(one, facts_for(one, spec, history)) for one in tried if _covers(one, spec)]
+    if form == "text":
+        for one in tried:
+            _tell_policy(one, next((found for found in judged if found.policy is one), None))
+    found = route(spec, tried, history)
+    if form == "json":
+        output.as_machine({"route": as_json(found), "policies": [{"name": one.policy.name, **_outcome(one)} for one in judged]})
+        return 0
+    requirement = found.requirement
+    roles = ", ".join(f"{role.count} in role {role.name} ({', '.join(role.groups)})" for role in requirement.roles)
+    people = output.count(requirement.quorum, "person", "people")
+    seen = [f"{name}: {value}" for name, value in sorted(found.inputs.items())]
+    pairs = [
+        ("routed by", f"{found.policy}, rule {found.rule}: {found.tier}"),
+        ("asks for", f"{people}: {roles}"),
+        ("saw", "; ".join(seen)),
+    ]
+    output.facts(pairs, label=12)
+    return 0
+
+
+command.add_command(test)
+command.add_command(explain)
+
+
+def _tell_case(case: Case, judged: Judged | None, width: int) -> None:
+    fine = as_expected(case, judged)
+    came = "not covered" if judged is None else f"{judged.tier} by {judged.rule}"
+    line = f"{output.word('ok  ', 'green') if fine else output.word('FAIL', 'red')}  {output.plain(case.name):<{width}}  {came}"
+    output.tell(line)
+    if fine:
+        return
+    wanted = "not covered" if case.tier == "none" else case.tier + (f" by {case.rule}" if case.rule else "")
+    output.paragraph(wanted, first="      expected: ")
+    for step in judged.steps if judged is not None else ():
+        _tell_step(step)
+
+
+def _tell_policy(policy: Published, judged: Judged | None) -> None:
+    output.tell(output.plain(policy.name))
+    if judged is None:
+        output.tell("      does not cover this promotion")
+    else:
+        for step in judged.steps:
+            _tell_step(step)
+        output.tell(f"      leads to {judged.tier} by {judged.rule}")
+    output.tell()
+
+
+def _tell_step(step: Step) -> None:
+    kind = "raise" if step.raising else "rule"
+    output.paragraph(f"{step.answer}", first=f"      {kind:<5} {step.rule.name} ({step.rule.tier}): ")
+    if step.answer != "not asked" and step.rule.when is not None:
+        output.paragraph(step.rule.when, first="            when ")
+    if step.why:
+        output.paragraph(step.why, first="            because ")
+
+
+def _outcome(judged: Judged | None) -> dict[str, Json]:
+    if judged is None:
+        return {"covered": False}
+    steps: list[Json] = [
+        {
+            "rule": step.rule.name,
+            "tier": step.rule.tier,
+            "list": "raise" if step.raising else "rules",
+            "answer": step.answer,
+            "why": step.why,
+        }
+        for step in judged.steps
+    ]
+    return {"covered": True, "tier": judged.tier, "rule": judged.rule, "steps": steps}
+
+
+def _names(policy: Published) -> set[str]:
+    return {rule.name for rule in (*policy.spec.rules, *policy.spec.raising)}
+
+
+def _covers(policy: Published, spec: Spec) -> bool:
+    return any(policy.spec.covers(spec.model.name, namespace) for namespace in spec.target.namespaces)
+
+
+def _policy(path: Path) -> Published:
+    manifest = _of_kind(path, _POLICY_KIND)
+    metadata = manifest.get("metadata")
+    name = metadata.get("name") if isinstance(metadata, Mapping) else None
+    if not isinstance(name, str) or not name:
+        raise SignoffError("the policy bears no name", where=f"{path}: metadata.name", mend="give it one")
+    spec = read_policy(manifest.get("spec"), f"{path}: spec")
+    check_conditions(spec, f"{path}: spec")
+    return Published(name, spec, sha256(dumps(manifest.get("spec"))))
+
+
+def _promotion(path: Path) -> Spec:
+    return read_spec(_of_kind(path, KIND).get("spec"), f"{path}: spec")
+
+
+def _history(live: tuple[str, Tier] | None) -> History:
+    if live is None:
+        return History()
+    version, tier = live
+    return History(LiveIncumbent(id=RequestId("0" * 64), event=sha256(b""), version=version, digest=sha256(b"")), tier)
+
+
+def _of_kind(path: Path, kind: str) -> Mapping[str, Json]:
+    found = [one for one in _documents(path) if isinstance(one, Mapping) and one.get("kind") == kind]
+    if len(found) != 1:
+        raise SignoffError(
+            f"holds {len(found)} documents of kind {kind}, and one is wanted", where=str(path), mend="give the file that was meant"
+        )
+    return found[0]
+
+
+def _one(path: Path) -> Json:
+    found = list(_documents(path))
+    if len(found) != 1:
+        raise SignoffError(f"holds {len(found)} documents, and one is wanted", where=str(path), mend="put the table into a file of its own")
+    return found[0]
+
+
+def _documents(path: Path) -> Iterator[Json]:
+    return documents(reach.file_bytes(path, MAX_BYTES), str(path))

@@ -1,0 +1,113 @@
+"""Conditions of rules: CEL over facts, type-checked beforehand and evaluated within a budget.
+
+1. A condition is an expression of type bool in CEL (https://cel.dev, language definition), over the variables of one of two tables:
+   ``FACTS``, which are verified, and ``CLAIMS``, which are the requester's word. A name that is in neither does not compile.
+2. What does not compile is told with its line and column.
+3. An evaluation that asks for what is not there, fails, or goes beyond the evaluator's budget of iterations has no answer. Whoever
+   asked makes the stricter of it.
+4. No condition sees a clock, or anything else that another process would not see: the same facts give the same answer everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Final, Literal, TypeAlias
+
+from cel_expr_python import cel
+
+from signoff.errors import SignoffError
+from signoff.policy.schema import PolicySpec
+from signoff.record.values import RecordError
+
+Kind = Literal["text", "yes or no", "whole number", "list of text", "text by name", "figure by name"]
+Fact: TypeAlias = "str | bool | int | Sequence[str] | Mapping[str, str] | Mapping[str, float]"
+
+FACTS: Final[Mapping[str, tuple[Kind, str]]] = {
+    "model.name": ("text", "the model's name"),
+    "model.version": ("text", "the version that is to be promoted"),
+    "model.class": ("text", "the class that this policy lists the model under; empty where it lists none"),
+    "target.environment": ("text", "the environment in which it shall run"),
+    "target.clusters": ("list of text", "the clusters in which it shall run"),
+    "target.namespaces": ("list of text", "the namespaces in which it shall run"),
+    "validity.hours": ("whole number", "for how many hours it is promoted; 0 is without end"),
+    "incumbent.exists": ("yes or no", "whether the archive knows a live version for this environment and cluster"),
+    "incumbent.version": ("text", "the live version; empty where there is none"),
+    "incumbent.tier": ("text", "the tier in which the live version was decided; empty where there is none"),
+}
+"""What `rules` see: what the promotion binds itself to, what the policy lists, what the archive holds."""
+
+CLAIMS: Final[Mapping[str, tuple[Kind, str]]] = {
+    "claims.materiality": ("text by name", "spec.materiality"),
+    "claims.candidate": ("figure by name", "the candidate's metrics, as claimed"),
+    "claims.incumbent": ("figure by name", "the incumbent's metrics, as claimed; empty where none is named"),
+}
+"""What `raise` sees besides: the requester's word."""
+
+_TYPES: Final[Mapping[Kind, cel.Type]] = {
+    "text": cel.Type.STRING,
+    "yes or no": cel.Type.BOOL,
+    "whole number": cel.Type.INT,
+    "list of text": cel.Type.List(cel.Type.STRING),
+    "text by name": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+    "figure by name": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
+}
+_POSITION: Final = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<what>[^\n]*)")
+_KEPT: Final = 1024
+
+
+class NoAnswer(SignoffError):
+    """A condition that could not be told (rule 3)."""
+
+
+def check_conditions(policy: PolicySpec, where: str = "spec") -> None:
+    """Raise `RecordError` with field, line and column for the first condition that does not compile (rules 1 and 2)."""
+    for field, rules, claims in (("rules", policy.rules, False), ("raise", policy.raising, True)):
+        for index, rule in enumerate(rules):
+            if rule.when is not None:
+                try:
+                    _compiled(rule.when, claims=claims)
+                except NoAnswer as error:
+                    mend = f"correct the condition of rule {rule.name}; what it may use is listed in docs/policies.md"
+                    raise RecordError(error.what, where=f"{where}.{field}[{index}].when", mend=mend) from None
+
+
+def holds(condition: str, facts: Mapping[str, Fact], *, claims: bool) -> bool:
+    """Whether a condition holds; `NoAnswer` says why that cannot be told (rule 3). ``claims``: whether it may ask for those."""
+    names = (*FACTS, *CLAIMS) if claims else tuple(FACTS)
+    expression = _compiled(condition, claims=claims)
+    try:
+        value = expression.eval(data={name: facts[name] for name in names if name in facts})
+        answer = value.value() if value.type() == cel.Type.BOOL else None
+    except RuntimeError as error:
+        raise NoAnswer(_told(error)) from None
+    if not isinstance(answer, bool):
+        raise NoAnswer(_told(value.value()))
+    return answer
+
+
+@lru_cache(maxsize=2)
+def _environment(*, claims: bool) -> cel.Env:
+    declared = {**FACTS, **CLAIMS} if claims else FACTS
+    return cel.NewEnv(variables={name: _TYPES[kind] for name, (kind, _) in declared.items()})
+
+
+@lru_cache(maxsize=_KEPT)
+def _compiled(condition: str, *, claims: bool) -> cel.Expression:
+    try:
+        expression = _environment(claims=claims).compile(condition)
+    except RuntimeError as error:
+        raise NoAnswer(_positioned(str(error))) from None
+    if expression.return_type() != cel.Type.BOOL:
+        raise NoAnswer(f"a condition is true or false, and this is of type {expression.return_type().name()}")
+    return expression
+
+
+def _positioned(message: str) -> str:
+    found = _POSITION.search(message)
+    return f"line {found['line']}, column {found['column']}: {found['what']}" if found else _told(message)
+
+
+def _told(error: object) -> str:
+    return " ".join(str(error).split())[:300]

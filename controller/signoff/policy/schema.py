@@ -1,0 +1,145 @@
+"""What a PromotionPolicy says: which models it covers, which rules lead to which tier, and what each tier asks for.
+
+1. ``models`` is what the policy covers, by globs, and the class that the risk function gives each: the first entry that fits says it.
+2. ``rules`` are looked at in order, and the first whose condition holds gives the tier. They see verified facts alone (`conditions`).
+3. ``raise`` are rules that see the requester's claims as well. Each that holds makes the tier stricter, or changes nothing.
+4. A rule without a condition always holds. Among ``raise`` each has one.
+5. Where no rule holds, or a condition cannot be told, the tier is the strictest that the policy describes. The names under which the
+   record says so, ``unmatched`` and ``failed``, are no rule's.
+6. Reading a policy evaluates nothing and compiles nothing: what was published stays readable, whatever reads conditions by then.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
+
+from signoff.record.canonical import Json, dumps, refuse_ambiguous
+from signoff.record.freeze import Requirement, RoleName, Tier
+from signoff.record.values import Closed, Digest, Line, parse, readable
+
+MAX_POLICY: Final = 64 * 1024
+MAX_CONDITION: Final = 2_000
+TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
+UNMATCHED: Final = "unmatched"
+FAILED: Final = "failed"
+
+Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?]([a-z0-9._/*?-]{0,198}[a-z0-9*?])?$")]
+Condition = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONDITION), AfterValidator(readable)]
+
+
+class Coverage(Closed):
+    """Which models a policy covers, in which namespaces of the target (a name and a namespace must match), and their class."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    names: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
+    namespaces: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
+    model_class: Annotated[Line | None, Field(alias="class")] = None
+
+    def covers(self, model: str, namespace: str) -> bool:
+        """Whether this entry speaks of this model in this namespace."""
+        return _any_matches(self.names, model) and _any_matches(self.namespaces, namespace)
+
+
+class Rule(Closed):
+    """A named rule: the tier that it leads to, and when (CEL; absent: always)."""
+
+    name: RoleName
+    tier: Tier
+    when: Condition | None = None
+
+
+class PolicySpec(Closed):
+    """``PromotionPolicy.spec``."""
+
+    model_config = ConfigDict(serialize_by_alias=True)
+
+    models: Annotated[tuple[Coverage, ...], Field(min_length=1, max_length=64)]
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=64)]
+    raising: Annotated[tuple[Rule, ...], Field(alias="raise", max_length=64)] = ()
+    tiers: Annotated[dict[Tier, Requirement], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _rules_are_told_apart(self) -> Self:
+        names = [rule.name for rule in (*self.rules, *self.raising)]
+        if len(set(names)) != len(names):
+            raise ValueError("two rules bear one name; a name says which rule led to a tier")
+        if reserved := {UNMATCHED, FAILED} & set(names):
+            raise ValueError(f"a rule is named {min(reserved)}, which is what the record says where no rule is")
+        if unconditional := [rule.name for rule in self.raising if rule.when is None]:
+            raise ValueError(f"rule {unconditional[0]} under raise has no condition (when), and would always hold")
+        return self
+
+    @model_validator(mode="after")
+    def _tiers_can_be_met(self) -> Self:
+        for rule in (*self.rules, *self.raising):
+            if rule.tier not in self.tiers:
+                raise ValueError(f"rule {rule.name} leads to {rule.tier}, which tiers does not describe")
+        for tier, requirement in self.tiers.items():
+            _refuse_unmeetable(tier, requirement)
+        return self
+
+    @property
+    def strictest(self) -> Tier:
+        """The strictest tier that the policy describes (rule 5)."""
+        return min(self.tiers, key=TIERS.index)
+
+    @property
+    def asks_facts(self) -> bool:
+        """Whether any rule has a condition."""
+        return any(rule.when is not None for rule in (*self.rules, *self.raising))
+
+    def covers(self, model: str, namespace: str) -> bool:
+        """Whether this policy speaks of this model in this namespace (rule 1)."""
+        return any(one.covers(model, namespace) for one in self.models)
+
+    def class_of(self, model: str, namespaces: Sequence[str]) -> str | None:
+        """Return the class of a model that shall run in these namespaces (rule 1); None where the policy gives it none."""
+        return next((one.model_class for one in self.models if any(one.covers(model, name) for name in namespaces)), None)
+
+    def leads_to(self, rule: str) -> Tier | None:
+        """Return the tier that a rule of this name stands for in the record; None where there is no such rule (rule 5)."""
+        if rule in {UNMATCHED, FAILED}:
+            return self.strictest
+        return next((one.tier for one in (*self.rules, *self.raising) if one.name == rule), None)
+
+
+@dataclass(frozen=True)
+class Published:
+    """A policy that counts: its name, its text, and the digest of the statement that published it."""
+
+    name: str
+    spec: PolicySpec
+    statement: Digest
+
+
+def read_policy(spec: Json, where: str = "spec") -> PolicySpec:
+    """Return a policy's spec, checked; `RecordError` names the first field that is wrong. Its conditions are not looked at (rule 6)."""
+    refuse_ambiguous(spec, where)
+    return parse(PolicySpec, dumps(spec), where)
+
+
+def _any_matches(globs: Sequence[str], text: str) -> bool:
+    return any(fnmatchcase(text, glob) for glob in globs)
+
+
+def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
+    if tier == "tier-3":
+        raise ValueError("tier-3 is decided by the policy engine, which this version does not have; use tier-2")
+    if requirement.assurance != "api-server":
+        raise ValueError(f"{tier} asks for {requirement.assurance}, which this version cannot prove; use api-server")
+    if not requirement.fourEyes:
+        raise ValueError(f"{tier} must ask for four eyes: whoever asks for a promotion cannot approve it")
+    names = [role.name for role in requirement.roles]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{tier} names a role twice")
+    if sum(role.count for role in requirement.roles) > requirement.quorum:
+        raise ValueError(f"{tier} asks for more people in its roles than its quorum; raise the quorum")
+    if any(re.match(r"system:", group) for role in requirement.roles for group in role.groups):
+        raise ValueError(f"{tier} names a system: group; name a group of people")
