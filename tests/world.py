@@ -14,7 +14,7 @@ from builders import example, example_explanation
 from signoff.archive import layout
 from signoff.archive.file import FileStore
 from signoff.archive.write import create_or_same, write_blob
-from signoff.decision.seals import Filed, policy_bundle, seal_bundle, submission_bundle
+from signoff.decision.seals import Filed, delegation_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.desk.freezing import Frozen, Gathered, freeze_request
 from signoff.policy.facts import History
 from signoff.policy.routing import route
@@ -25,7 +25,7 @@ from signoff.record.freeze import Freeze, LiveIncumbent, Principal, Tier, Witnes
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, OutcomeType, SealedDecision, as_json, outcome_bytes
 from signoff.record.request import read_spec, request_id, request_value
-from signoff.record.seal import PublishedPolicy, Seal, Submission
+from signoff.record.seal import Delegation, PublishedPolicy, Seal, Submission
 from signoff.record.trust import Trust, read_trust
 from signoff.record.values import Digest, parse, sha256
 from signoff.verify.case import Outcome
@@ -147,6 +147,27 @@ class World:
             write_blob(self.store, content)
         create_or_same(self.store, layout.freeze(frozen.freeze.id, frozen.digest), frozen.payload)
         return frozen
+
+    def grant(self, by: Principal = DAVID, to: Principal = CARLA, signer: PemSigner | None = None, **changes: Any) -> dict[str, str]:
+        """Return a delegation as a seal carries it, by digest and bundle."""
+        value = {
+            "cluster": "demo",
+            "name": "in-march",
+            "grantor": as_json(by),
+            "username": by.subject,
+            "groups": ["model-approvers", "staff"],
+            "grantee": {"issuer": to.issuer, "subject": to.subject},
+            "models": ["credit-*"],
+            "tiers": ["tier-2"],
+            "validFrom": "2026-03-01T00:00:00Z",
+            "validUntil": "2026-03-15T00:00:00Z",
+            "reason": "Two weeks in the mountains.",
+            "method": "client-certificate",
+            "time": "2026-02-27T16:00:00Z",
+            **changes,
+        }
+        bundle = delegation_bundle(parse(Delegation, dumps(value), "delegation"), signer or self.seal_key)
+        return {"digest": read_bundle(bundle, "delegation").digest, "bundle": b64encode(bundle)}
 
     def seal(
         self,

@@ -44,7 +44,7 @@ SPECS = [(plural, path, node) for plural in DEFINITIONS for path, node in levels
 
 
 def test_three_definitions_are_shipped() -> None:
-    assert set(DEFINITIONS) == {"modelpromotions", "promotiondecisions", "promotionpolicies"}
+    assert set(DEFINITIONS) == {"modelpromotions", "promotiondecisions", "promotiondelegations", "promotionpolicies"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)

@@ -6,14 +6,15 @@ from pathlib import Path
 
 import pytest
 from archive_fixture import Site
-from world import BEN, DAVID, World, trusted_key
+from world import BEN, DAVID, POLICY, World, trusted_key
 
 from signoff.archive import layout
 from signoff.archive.write import create_or_same
 from signoff.operator.commit import pointers
 from signoff.record.canonical import b64encode, dumps
+from signoff.record.freeze import Freeze
 from signoff.record.promotion import PROMOTION_TYPE, as_json
-from signoff.record.values import sha256
+from signoff.record.values import parse, sha256
 from signoff.verify.verifier import RULES, Verified
 
 CLEAN = "No findings: what is here verifies; whether something is missing cannot be told without a log."
@@ -26,6 +27,7 @@ def test_one_event_is_told_rule_by_rule(site: Site) -> None:
         assert (ran.code, ran.err) == (0, "")
         for rule in RULES:
             assert f"{rule.number:>2}  {rule.name:<13}ok\n" in ran.out
+        assert " +  derivation   ok\n" in ran.out
         assert "credit-scoring 2.4.0  promoted" in ran.out
         assert verified.digest in ran.out
     value = site.run("verify", verified.id, "-o", "json").json
@@ -328,3 +330,24 @@ def test_a_bundle_that_is_none_fails_the_form(site: Site, tmp_path: Path) -> Non
     path.write_text(json.dumps({"mediaType": b64encode(b"x")}), encoding="utf-8")
     ran = site.run("verify", "--bundle", path)
     assert (ran.code, " 1  form         FAILED" in ran.out) == (1, True)
+
+
+def test_a_route_that_does_not_follow_from_its_policies_is_a_finding(site: Site) -> None:
+    rules = [{"name": "in-staging", "tier": "tier-2", "when": 'target.environment == "staging"'}, {"name": "else", "tier": "tier-2"}]
+    followed = site.world.publish("credit-models", {**POLICY, "rules": rules})
+    frozen = site.frozen(policies=(followed,))
+    assert frozen.freeze.route.rule == "else"
+    value = json.loads(frozen.payload)
+    for route in (value["route"], value["route"]["considered"][0]):
+        route["rule"] = "in-staging"
+    payload = dumps(value)
+    event = site.world.bundle(payload, [site.world.seal(payload, parse(Freeze, payload, "freeze"))])
+    site.world.store.create(layout.event(frozen.freeze.id), event)
+    one = site.run("verify", frozen.freeze.id)
+    assert one.code == 1
+    assert "13  quorum       ok" in one.out, "the verifier, which evaluates nothing, knows only that the rule could lead there"
+    assert "+  derivation   FAILED" in one.out
+    assert site.run("verify", frozen.freeze.id, "-o", "json").json["derivation"] == "FAILED"
+    ran = site.run("verify")
+    assert ran.code == 1
+    assert "its route does not follow from the policies that it names and what was frozen" in " ".join(ran.out.split())

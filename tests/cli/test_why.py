@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from archive_fixture import Site
-from world import CARLA, DAVID, SPEC
+from world import CARLA, DAVID, POLICY, SPEC
 
 from signoff.archive import layout
 from signoff.record.canonical import dumps
@@ -151,3 +153,28 @@ def test_what_is_not_known_is_said(site: Site, what: str) -> None:
 def test_a_bad_digest_is_an_error(site: Site) -> None:
     ran = site.run("why", "registry.bank.example/x@sha256:12")
     assert (ran.code, ran.err.startswith("error: IMAGE: ")) == (2, True)
+
+
+def conditional(when: str) -> dict[str, Any]:
+    rules = [{"name": "by-class", "tier": "tier-2", "when": when}]
+    return {**POLICY, "models": [{**POLICY["models"][0], "class": "credit decision"}], "rules": rules}
+
+
+@pytest.mark.parametrize(
+    ("when", "rule", "told"),
+    [
+        ('model.class ==\n  "credit decision"', "by-class", 'condition of by-class, credit-models: model.class == "credit decision"'),
+        ("incumbent.exists", "unmatched", "no rule held, so it is the strictest tier of the policy"),
+        ('{"a": true}["b"]', "failed", "a condition could not be told, so it is the strictest tier of the policy"),
+    ],
+)
+def test_it_says_which_rule_led_to_the_tier_and_what_the_rules_saw(site: Site, when: str, rule: str, told: str) -> None:
+    followed = site.world.publish("credit-models", conditional(when))
+    verified = site.decided(site.frozen(policies=(followed,)))
+    out = " ".join(site.run("why", verified.id).out.split())
+    assert f"credit-models, rule {rule}: tier-2" in out
+    assert told in out
+    assert "rules saw class by credit-models: credit decision" in out
+    assert "rules saw incumbent: none" in out
+    [one] = site.run("why", verified.id, "-o", "json").json["outcomes"]
+    assert one["policy"]["inputs"]["class by credit-models"] == "credit decision"

@@ -181,3 +181,27 @@ def test_places_are_filled_as_well_as_can_be_in_whatever_order(
 def test_a_further_vote_never_takes_anything_away(roles: list[tuple[str, int]], votes: list[Vote], more: list[Vote]) -> None:
     freeze = freeze_with(*roles, quorum=sum(count for _, count in roles))
     assert not tally(freeze, votes).reached or tally(freeze, votes + more).reached
+
+
+def lent(subject: str, grantor: str, *roles: str) -> Vote:
+    return Vote(principal(subject), roles, principal(grantor))
+
+
+@pytest.mark.parametrize(
+    ("votes", "people"),
+    [
+        pytest.param([lent("erik", "carla", "approver")], {"erik"}, id="in somebody's name"),
+        pytest.param([lent("erik", "carla", "approver"), vote("carla", "approver")], {"carla"}, id="the grantor's own word goes first"),
+        pytest.param([lent("erik", "carla", "approver"), lent("frida", "carla", "approver")], {"erik", "frida"}, id="two in one name"),
+        pytest.param([lent("erik", "carla", "approver"), lent("frida", "david", "approver")], {"erik", "frida"}, id="in two names"),
+        pytest.param([lent("erik", "ana@bank.example", "approver")], set(), id="in the author's name"),
+        pytest.param([lent("erik", BEN.subject, "approver")], set(), id="in a submitter's name"),
+        pytest.param([lent("ana@bank.example", "carla", "approver")], set(), id="by the author"),
+        pytest.param([lent("erik", "erik", "approver"), vote("erik", "approver")], {"erik"}, id="in one's own name"),
+    ],
+)
+def test_whose_word_counts_where_people_decide_in_others_names(votes: list[Vote], people: set[str]) -> None:
+    for order in itertools.permutations(votes):
+        found = counted(freeze_with(("approver", 1), quorum=2), list(order))
+        assert found <= people
+        assert len(found) == (len(people) if len({one.holder.key for one in votes}) == len(votes) else 1) * bool(people)

@@ -182,6 +182,7 @@ def test_a_route_says_what_the_rules_saw() -> None:
         "incumbent": "2.3.0 (tier-2)",
         "valid for": "24h",
         "class by credit-models": "credit decision",
+        "condition of pop, credit-models": 'claims.materiality["p"] == "new"',
         "raised by credit-models": "again (tier-2) to tier-1 by pop",
     }
 

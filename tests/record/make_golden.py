@@ -1,6 +1,7 @@
 """Write the golden vectors, once. What is there is never overwritten: a vector that changes is a record that nobody can read any more.
 
     uv run python tests/record/make_golden.py            writes them where there are none
+    uv run python tests/record/make_golden.py --add      writes those that are new since, with the keys that are there
     uv run python tests/record/make_golden.py --overwrite   starts anew, with new keys; only before the first release
 
 The keys in ``golden/`` are test keys, made for these vectors and used for nothing else.
@@ -16,14 +17,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from signoff.decision.seals import policy_bundle, seal_bundle, submission_bundle
+from signoff.decision.seals import delegation_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64encode, dumps
 from signoff.record.freeze import claimed_comparison, freeze_bytes, read_freeze
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
 from signoff.record.request import read_spec, request_id, request_value
-from signoff.record.seal import PublishedPolicy, Seal, Submission
+from signoff.record.seal import Delegation, PublishedPolicy, Seal, Submission
 from signoff.record.values import parse, sha256
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -195,6 +196,25 @@ def seal_value(request: str, freeze: str, rendition: str, who: str, group: str, 
     }
 
 
+def delegation_file(seal_key: PemSigner) -> bytes:
+    value = {
+        "cluster": "demo",
+        "method": "client-certificate",
+        "name": "carla-in-march",
+        "grantor": principal("carla"),
+        "username": "carla@bank.example",
+        "groups": ["model-approvers", "staff"],
+        "grantee": {name: principal("erik")[name] for name in ("issuer", "subject")},
+        "models": ["credit-*"],
+        "tiers": ["tier-1", "tier-2"],
+        "validFrom": "2026-03-01T00:00:00Z",
+        "validUntil": "2026-03-15T00:00:00Z",
+        "reason": "Urlaub: two weeks in the mountains.",
+        "time": "2026-02-27T16:00:00Z",
+    }
+    return delegation_bundle(parse(Delegation, dumps(value), "delegation"), seal_key)
+
+
 def vectors() -> Mapping[str, bytes]:
     """Return every file by its name."""
     pems = {"seal": generate_pem(), "event": generate_pem()}
@@ -263,6 +283,7 @@ def vectors() -> Mapping[str, bytes]:
     bundles = {
         "policy": policy_file,
         "submission": submission_file,
+        "delegation": delegation_file(seal_key),
         **{name: one.bundle for name, one in sealed.items()},
         "promotion": sign_bundle(promoted, event_key),
         "rejection": sign_bundle(rejected, event_key),
@@ -296,7 +317,24 @@ def write(folder: Path, *, overwrite: bool) -> int:
     return 0
 
 
+def add(folder: Path) -> int:
+    """Write the vectors that came after the first: what is there stays, and so do the keys."""
+    bundle = delegation_file(PemSigner((folder / "seal.TEST-KEY.pem").read_bytes()))
+    new = {"delegation.sigstore.json": bundle, "delegation.statement.json": read_bundle(bundle, "delegation").payload}
+    for name, data in new.items():
+        if (folder / name).exists():
+            print(f"{folder / name} is there, and is never overwritten", file=sys.stderr)
+            return 1
+        (folder / name).write_bytes(data)
+    named = json.loads((folder / "digests.json").read_text())
+    named |= {name: sha256(data) for name, data in new.items() if ".sigstore." not in name}
+    (folder / "digests.json").write_text(json.dumps(dict(sorted(named.items())), indent=1) + "\n")
+    return 0
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--overwrite", action="store_true", help="throw the vectors away and make new ones")
-    raise SystemExit(write(GOLDEN, overwrite=parser.parse_args().overwrite))
+    parser.add_argument("--add", action="store_true", help="write those that are new, with the keys that are there")
+    chosen = parser.parse_args()
+    raise SystemExit(add(GOLDEN) if chosen.add else write(GOLDEN, overwrite=chosen.overwrite))

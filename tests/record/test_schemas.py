@@ -33,6 +33,7 @@ DOCUMENTS: list[tuple[str, Any]] = [
     *(("seal", predicate(name)) for name in ("seal.carla", "seal.david", "seal.rejecting")),
     ("submission", predicate("submission")),
     ("policy", predicate("policy")),
+    ("delegation", predicate("delegation")),
     ("trust", golden_json("trust.json")),
     *(("modelpromotion-spec", spec) for spec in SPECS),
 ]

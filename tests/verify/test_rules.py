@@ -301,7 +301,7 @@ def test_rule_10_seals_signed_by_the_operator(world: World) -> None:
             lambda seal: seal["decided"]["consent"].update(proofs=[{"mediaType": "application/jwt", "content": "eA=="}]), id="a proof"
         ),
         pytest.param(
-            lambda seal: seal["decided"].update(delegation=[{"digest": sha256(b"grant"), "bundle": "eA=="}]), id="an unread delegation"
+            lambda seal: seal["decided"].update(delegation=[{"digest": sha256(b"grant"), "bundle": "eA=="}]), id="a delegation that is none"
         ),
         pytest.param(lambda seal: seal["decided"].update(verdict="Reject"), id="a rejection in a promotion"),
     ],
@@ -324,6 +324,75 @@ def test_rule_10_seals_of_a_cluster_that_may_not_speak_for_the_target(world: Wor
     failure = refused(world, world.outcome(world.bundle(payload, decisions), freeze.id), trust)
     assert rule_of(failure) == "seals"
     assert "may not speak for production" in str(failure)
+
+
+def in_the_name_of(grant: dict[str, str], **decided: Any) -> Change:
+    return lambda seal: seal["decided"].update(delegation=[grant], **decided)
+
+
+def test_rule_10_seals_in_somebodys_name_by_their_grant(world: World) -> None:
+    payload, freeze, decisions = good(world, change=in_the_name_of(world.grant()))
+    verified = verify(world.outcome(world.bundle(payload, decisions), freeze.id), world.trust, world.policies)
+    assert [one.principal for one in verified.decisions] == [CARLA]
+
+
+GRANTS: dict[str, tuple[dict[str, Any], str]] = {
+    "to somebody else": ({"grantee": {"issuer": CARLA.issuer, "subject": "erik@bank.example"}}, "lets erik@bank.example decide"),
+    "to somebody of another issuer": ({"grantee": {"issuer": "https://x", "subject": CARLA.subject}}, "lets carla@bank.example decide"),
+    "for another model": ({"models": ["fraud-*", "credit"]}, "not for credit-scoring"),
+    "for another tier": ({"tiers": ["tier-1"]}, "not for tier-2"),
+    "that had not begun": ({"validFrom": "2026-03-02T10:02:52Z"}, "not at 2026-03-02T10:02:51Z"),
+    "that was over": ({"validUntil": "2026-03-02T10:02:51Z"}, "not at 2026-03-02T10:02:51Z"),
+    "of another cluster": ({"cluster": "west"}, "cluster"),
+    "of somebody without the group": ({"groups": ["staff"]}, "was not in model-approvers"),
+}
+
+
+@pytest.mark.parametrize("name", GRANTS)
+def test_rule_10_seals_by_a_grant(world: World, name: str) -> None:
+    changes, why = GRANTS[name]
+    payload, freeze, decisions = good(world, change=in_the_name_of(world.grant(**changes)))
+    failed = refused(world, world.outcome(world.bundle(payload, decisions), freeze.id))
+    assert rule_of(failed) == "seals"
+    assert why in str(failed)
+
+
+@pytest.mark.parametrize("moment", ["2026-03-01T00:00:00Z", "2026-03-14T23:59:59Z"])
+def test_rule_10_seals_by_a_grant_in_its_first_and_last_second(world: World, moment: str) -> None:
+    payload, freeze, decisions = good(world, change=in_the_name_of(world.grant(), time=moment))
+    assert verify(world.outcome(world.bundle(payload, decisions), freeze.id), world.trust, world.policies).promotes
+
+
+def test_rule_10_seals_by_a_grant_under_a_foreign_key_another_digest_or_a_chain(world: World) -> None:
+    foreign, by_operator = world.grant(signer=world.stranger), world.grant(signer=world.event_key)
+    moved = {**world.grant(), "digest": world.grant(reason="another")["digest"]}
+    for grant in (foreign, by_operator, moved):
+        payload, freeze, decisions = good(world, change=in_the_name_of(grant))
+        assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions), freeze.id))) == "seals"
+    chain = [world.grant(by=DAVID, to=person("erik")), world.grant(by=person("erik"), to=CARLA)]
+    payload, freeze, decisions = good(world, change=lambda seal: seal["decided"].update(delegation=chain))
+    failed = refused(world, world.outcome(world.bundle(payload, decisions), freeze.id))
+    assert "a grant is not passed on" in str(failed)
+
+
+def test_rule_13_quorum_nobody_who_asked_lends_their_voice(world: World) -> None:
+    for asker in (BEN, person("ana")):
+        payload, freeze, decisions = good(world, change=in_the_name_of(world.grant(by=asker)))
+        assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions), freeze.id))) == "quorum"
+
+
+def test_rule_13_quorum_nobodys_word_counts_twice(world: World) -> None:
+    two = {**deepcopy(POLICY), "tiers": {"tier-2": {**POLICY["tiers"]["tier-2"], "quorum": 2}}}
+    frozen = world.freeze(policies=(world.publish("credit-models", two),))
+    erik = person("erik")
+    own = world.seal(frozen.payload, frozen.freeze, DAVID)
+    lent = world.seal(frozen.payload, frozen.freeze, CARLA, change=in_the_name_of(world.grant()))
+    also = world.seal(frozen.payload, frozen.freeze, erik, change=in_the_name_of(world.grant(to=erik)))
+    for pair in ([own, lent], [lent, also]):
+        assert rule_of(refused(world, world.outcome(world.bundle(frozen.payload, pair), frozen.freeze.id))) == "quorum"
+    other = world.seal(frozen.payload, frozen.freeze, erik)
+    believed = verify(world.outcome(world.bundle(frozen.payload, [lent, other]), frozen.freeze.id), world.trust, world.policies)
+    assert len(believed.decisions) == 2
 
 
 # 11. policies
@@ -384,9 +453,7 @@ def test_rule_12_route_follows_the_weaker_of_two_policies(world: World) -> None:
     strict = world.publish("committee", committee)
 
     def change(value: dict[str, Any]) -> None:
-        value["route"]["considered"].append(
-            {"name": "committee", "statement": strict.statement, "rule": "committee", "tier": "tier-1"}
-        )
+        value["route"]["considered"].append({"name": "committee", "statement": strict.statement, "rule": "committee", "tier": "tier-1"})
 
     payload, decisions = altered_payload(world, change)
     assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions)))) == "route"

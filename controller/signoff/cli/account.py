@@ -8,7 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from signoff.cli.output import moment, stamp
+from signoff.decision.delegations import grant_of
 from signoff.decision.seals import read_published
+from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
 from signoff.record.canonical import Json
 from signoff.record.freeze import ComparisonEntry, ConsideredPolicy, Freeze, Requirement
@@ -120,6 +122,11 @@ def _decision(decided: Decided) -> Iterator[Pair]:
     verb = "approved by" if decided.verdict == "Approve" else "rejected by"
     yield verb, f"{decided.principal.name} at {decided.time}"
     yield "", identity(decided.principal.subject, decided.principal.issuer)
+    grant = grant_of(decided)
+    if grant is not None:
+        yield "", f"in the name of {grant.grantor.name}, who granted it at {grant.time} until {grant.validUntil}: {grant.reason}"
+        yield "", identity(grant.grantor.subject, grant.grantor.issuer)
+        yield "", f"grant {decided.delegation[0].digest}"
     yield "", f"as {', '.join(decided.roles)} ({', '.join(decided.groups)}), by {decided.method}"
     yield "", f"“{decided.meaning}”"
     if decided.comment is not None:
@@ -131,10 +138,16 @@ def _policy(told: Account) -> Iterator[Pair]:
     route = told.verified.freeze.route
     yield "policy", f"{route.policy}, rule {route.rule}: {route.tier}"
     yield "", f"asks for {asks(route.requirement)}"
+    if any(one.name == route.policy and one.rule == UNMATCHED for one in route.considered):
+        yield "", "no rule held, so it is the strictest tier of the policy"
+    if any(one.name == route.policy and one.rule == FAILED for one in route.considered):
+        yield "", "a condition could not be told, so it is the strictest tier of the policy"
     for considered, published in zip(route.considered, told.published, strict=True):
         also = "" if considered.name == route.policy else f"also considered: {considered.name}, rule {considered.rule}: {considered.tier}; "
         yield "", f"{also}published by {published.publisher.name} at {published.time}"
         yield "", considered.statement
+    for name, value in sorted(route.inputs.items()):
+        yield "rules saw", f"{name}: {value}"
 
 
 def _alternatives(freeze: Freeze) -> Iterator[Pair]:
@@ -184,9 +197,10 @@ def machine(told: Account, now: datetime) -> dict[str, Json]:
 
 
 def _decision_json(decided: Decided) -> dict[str, Json]:
-    value = as_json(decided)
+    value, grant = as_json(decided), grant_of(decided)
     value.pop("delegation")
-    return {**value, "consent": decided.consent.assurance}
+    granted: dict[str, Json] = {"grant": {"statement": decided.delegation[0].digest, **as_json(grant)}} if grant is not None else {}
+    return {**value, "consent": decided.consent.assurance, **granted}
 
 
 def _policy_json(told: Account) -> dict[str, Json]:
@@ -196,4 +210,4 @@ def _policy_json(told: Account) -> dict[str, Json]:
         for one, published in zip(route.considered, told.published, strict=True)
     ]
     chosen = {"name": route.policy, "rule": route.rule, "tier": route.tier}
-    return {**chosen, "requirement": as_json(route.requirement), "considered": considered}
+    return {**chosen, "requirement": as_json(route.requirement), "considered": considered, "inputs": dict(route.inputs)}

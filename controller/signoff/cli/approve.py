@@ -14,6 +14,7 @@ from signoff.cli import options, output
 
 if TYPE_CHECKING:  # the API server's client takes a second to import
     from signoff.cli.deciding import Desk, Sealed, Verdict
+    from signoff.record.seal import Decided
     from signoff.verify.verifier import Verified
 
 APPROVES: Final = "I approve this model version for the use described on this desk."
@@ -21,6 +22,7 @@ REJECTS: Final = "I reject this promotion."
 _EXAMPLES: Final = """
 signoff approve credit-scoring-2.4.0 -n credit
 signoff approve credit-scoring-2.4.0 -n credit --comment 'Cut-off for the self-employed stays at 620.'
+signoff approve credit-scoring-2.4.0 -n credit --delegation carla-in-august
 kubectl signoff approve credit-scoring-2.4.0 -n credit
 """
 _DONE: Final = {"Approve": "approved", "Reject": "rejected"}
@@ -35,6 +37,7 @@ class Press:
     verdict: Verdict
     meaning: str
     comment: str | None
+    delegation: str | None
     yes: bool
     timeout: float
     archive: str
@@ -53,6 +56,7 @@ def decision_options(function: Callable[..., int]) -> Callable[..., int]:
         click.option("--timeout", type=click.FloatRange(0, 3600), default=60, show_default=True, metavar="SECONDS", help="For the event."),
         click.option("--yes", is_flag=True, help="Do not ask; the desk is printed all the same."),
         click.option("--comment", metavar="TEXT", help="A remark for the record."),
+        click.option("--delegation", metavar="NAME", help="Decide in the name of whoever made this PromotionDelegation to you."),
         options.namespace("Of the ModelPromotion; default: the context's."),
         click.argument("name"),
     ):
@@ -98,7 +102,7 @@ def press(wanted: Press) -> int:
         click.echo("nothing was decided", err=True)
         return 1
     try:
-        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, wanted.meaning, wanted.comment)
+        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, wanted.meaning, wanted.comment, wanted.delegation)
     except Denied as error:
         complain(str(error))
         return 1
@@ -130,11 +134,19 @@ def _sure(shown: Desk, verdict: Verdict) -> bool:
     return str(typed).strip() == version
 
 
+def spoke(decided: Decided) -> str:
+    """Return who decided, and in whose name."""
+    from signoff.decision.delegations import grantor_of  # noqa: PLC0415 - needed after a decision alone
+
+    grantor = grantor_of(decided)
+    return decided.principal.name if grantor is None else f"{decided.principal.name} in the name of {grantor.name}"
+
+
 def _awaiting(shown: Desk, sealed: Sealed, missing: tuple[str, ...]) -> None:
     decided = sealed.decision.seal.decided
     output.tell(f"your decision is sealed{' already' if sealed.again else ''}, awaiting: {', '.join(missing)}")
     output.facts(
-        [("decided", f"{decided.verdict} by {decided.principal.name} at {decided.time}"), ("freeze", shown.digest), ("id", shown.id)],
+        [("decided", f"{decided.verdict} by {spoke(decided)} at {decided.time}"), ("freeze", shown.digest), ("id", shown.id)],
         margin=2,
     )
     output.tell(f"  look later: signoff why {shown.id}")
@@ -144,7 +156,7 @@ def _ended(found: Verified, verdict: Verdict, sealed: Sealed | None) -> int:
     """Tell the outcome that the archive holds, and return the exit code for whoever wanted ``verdict``."""
     route, spec = found.freeze.route, found.freeze.request.spec
     got: Verdict = "Approve" if found.promotes else "Reject"
-    names = ", ".join(f"{one.principal.name} at {one.time}" for one in found.decisions)
+    names = ", ".join(f"{spoke(one)} at {one.time}" for one in found.decisions)
     own = sealed is not None and any(one.principal.is_same(sealed.decision.seal.decided.principal) for one in found.decisions)
     head = _DONE[got] if got == verdict else f"not {_DONE[verdict]}: it was {_DONE[got]}"
     already = " already, before you decided" if sealed is None else "" if own else "; your decision was not needed for it"

@@ -29,7 +29,7 @@ from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import b64decode, dumps
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
-from signoff.record.seal import POLICY_TYPE, SEAL_TYPE, PolicyStatement, SealStatement
+from signoff.record.seal import DELEGATION_TYPE, POLICY_TYPE, SEAL_TYPE, DelegationStatement, PolicyStatement, SealStatement
 from signoff.record.trust import MAX_TRUST, read_trust
 from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
@@ -212,6 +212,8 @@ class Look:
         signed_by(bundle, self.reader.trust, key)
         if kind == "policy":
             read_statement(PolicyStatement, bundle.payload, POLICY_TYPE, key)
+        elif kind == "delegation":
+            read_statement(DelegationStatement, bundle.payload, DELEGATION_TYPE, key)
         else:
             yield Finding("note", key, f"is a statement of the type {kind}, which this version cannot read further")
 

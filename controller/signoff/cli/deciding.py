@@ -102,7 +102,9 @@ def desk(reader: Reader, promotion: Object, namespace: str, name: str) -> Desk:
     return Desk(namespace, name, request, digest, freeze, rendition, text)
 
 
-def decide(cluster: Cluster, reader: Reader, shown: Desk, verdict: Verdict, meaning: str, comment: str | None) -> Sealed:
+def decide(
+    cluster: Cluster, reader: Reader, shown: Desk, verdict: Verdict, meaning: str, comment: str | None, delegation: str | None = None
+) -> Sealed:
     """Create the decision and return its seal, out of the archive; `Denied` in admission's words (rule 3)."""
     name = decision_name(shown, cluster.username())
     spec: dict[str, Json] = {
@@ -112,6 +114,7 @@ def decide(cluster: Cluster, reader: Reader, shown: Desk, verdict: Verdict, mean
         "verdict": verdict,
         "meaning": meaning,
         **({"comment": comment} if comment is not None else {}),
+        **({"delegation": delegation} if delegation is not None else {}),
     }
     manifest: Object = {
         "apiVersion": f"{GROUP}/{VERSION}",

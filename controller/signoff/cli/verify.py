@@ -20,8 +20,9 @@ from signoff.cli.audit import Audit
 from signoff.cli.audit_hands import Place
 from signoff.cli.audit_objects import Finding
 from signoff.cli.progress import progress
-from signoff.decision.seals import CouldNotTell, Filed
+from signoff.decision.seals import CouldNotTell, Filed, read_published
 from signoff.errors import SignoffError
+from signoff.policy.routing import derived_again
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json
 from signoff.record.trust import Trust
@@ -120,14 +121,24 @@ def _tell(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed], read
     told = steps(outcome, trust, policies)
     answers = {step.answer for step in told}
     verified = verify(outcome, trust, policies) if answers == {"ok"} else None
+    if verified is not None and not _derives(verified, trust, policies):
+        answers.add("FAILED")
+    derivation = None if verified is None else "FAILED" if "FAILED" in answers else "ok"
     if as_json:
-        output.as_machine(_machine(told, verified, reader, where))
+        output.as_machine({**_machine(told, verified, reader, where), "verified": derivation == "ok", "derivation": derivation})
     else:
-        _print(told, verified, reader, outcome, where)
+        _print(told, verified, reader, outcome, where, derivation)
     return 1 if "FAILED" in answers else 2 if "could not tell" in answers else 0
 
 
-def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str) -> Json:
+def _derives(verified: Verified, trust: Trust, policies: Mapping[Digest, Filed]) -> bool:
+    """Whether the route follows from the policies that it names and what was frozen: their conditions, which no numbered rule evaluates."""
+    freeze = verified.freeze
+    named = [read_published(policies[one.statement], trust, freeze.request.spec.target, one.statement) for one in freeze.route.considered]
+    return derived_again(freeze, named)
+
+
+def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str) -> dict[str, Json]:
     rules: list[Json] = [
         {"number": step.number, "name": step.name, "answer": step.answer, **({"why": step.why} if step.why else {})} for step in told
     ]
@@ -137,7 +148,9 @@ def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader |
     return value
 
 
-def _print(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, outcome: Outcome, where: str) -> None:
+def _print(
+    told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, outcome: Outcome, where: str, derivation: str | None
+) -> None:
     output.facts([("bundle", where), ("stored", output.moment(outcome.filed.stored_at))], label=14)
     output.tell()
     for step in told:
@@ -150,6 +163,9 @@ def _print(told: tuple[Step, ...], verified: Verified | None, reader: Reader | N
         output.tell(f"    not looked at: {', '.join(f'{rule.number} {rule.name}' for rule in left)}")
     if verified is None:
         return
+    output.tell(f" +  {'derivation':<13}{output.word(str(derivation), 'green' if derivation == 'ok' else 'red')}")
+    if derivation != "ok":
+        output.paragraph("the route does not follow from the policies that it names and what was frozen", first=" " * 4)
     output.tell()
     spec = verified.freeze.request.spec
     promoted = "promoted" if verified.promotes else "rejected"

@@ -1,4 +1,4 @@
-"""What admission signs: seals, submissions and published policies, and how each is read again.
+"""What admission signs: seals, submissions, published policies and delegations, and how each is read again.
 
 1. A statement names what it is about as its subject, so that it cannot be moved to another freeze, request or policy.
 2. It is read under the trust file: signature, a key for use ``seal``, the key's own cluster, a target that the key may speak for, and
@@ -25,9 +25,12 @@ from signoff.record.keys import verifies
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import Target
 from signoff.record.seal import (
+    DELEGATION_TYPE,
     POLICY_TYPE,
     SEAL_TYPE,
     SUBMISSION_TYPE,
+    Delegation,
+    DelegationStatement,
     PolicyStatement,
     PublishedPolicy,
     Seal,
@@ -111,6 +114,21 @@ def read_submission(filed: Filed, trust: Trust, target: Target, where: str = "su
     """Return a submission that counts; `NotBelieved` or `CouldNotTell` says why not."""
     statement = _believed(_opened(filed.bundle, SubmissionStatement, SUBMISSION_TYPE, where), filed, trust, target, where)
     _require_subjects(statement, (_request_subject(statement.predicate.id),), where)
+    return statement.predicate
+
+
+def delegation_bundle(delegation: Delegation, signer: Signer) -> bytes:
+    """Return the bundle of a delegation, signed."""
+    return sign_bundle(statement_bytes(DELEGATION_TYPE, (_grantee_subject(delegation),), as_json(delegation)), signer)
+
+
+def read_delegation(filed: Filed, trust: Trust, target: Target, digest: Digest, where: str = "delegation") -> Delegation:
+    """Return a delegation that counts, by the digest of its statement; `NotBelieved` or `CouldNotTell` says why not."""
+    opened = _opened(filed.bundle, DelegationStatement, DELEGATION_TYPE, where)
+    statement = _believed(opened, filed, trust, target, where)
+    if opened.bundle.digest != digest:
+        raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
+    _require_subjects(statement, (_grantee_subject(statement.predicate),), where)
     return statement.predicate
 
 
@@ -212,6 +230,10 @@ def require_key(key: Key, use: Use, cluster: str, target: Target, stored_at: dat
 
 def _request_subject(request: RequestId) -> Subject:
     return Subject.of("request", Digest(f"sha256:{request}"))
+
+
+def _grantee_subject(delegation: Delegation) -> Subject:
+    return Subject.of("grantee", Digest(f"sha256:{delegation.grantee.key}"))
 
 
 def _require_subjects(statement: Statement[Predicate], expected: Sequence[Subject], where: str) -> None:

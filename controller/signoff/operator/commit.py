@@ -18,6 +18,7 @@ from datetime import datetime
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing
 from signoff.archive.write import create_or_same
+from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import CouldNotTell, Filed, read_seal
 from signoff.desk.freezing import Stale
 from signoff.errors import SignoffError
@@ -72,8 +73,8 @@ def collect(reader: Reader, freeze: Freeze, digest: Digest, carried: Iterable[tu
             approvals[sealed.seal.decided.principal.key] = sealed
     rejections = tuple(one for one in archived if one.seal.decided.verdict == "Reject" and _eligible(freeze, one))
     counted = tuple(one for one in approvals.values() if _eligible(freeze, one))
-    votes = [Vote(one.seal.decided.principal, one.seal.decided.roles) for one in counted]
-    return Collected(counted, rejections, tally(freeze, votes), tuple(ignored))
+    quorum = tally(freeze, [_vote(one) for one in counted])
+    return Collected(_of(quorum, counted), _of(tally(freeze, [_vote(one) for one in rejections]), rejections), quorum, tuple(ignored))
 
 
 def outcome_due(collected: Collected) -> tuple[OutcomeType, Sequence[SealedDecision]] | None:
@@ -141,7 +142,9 @@ def _archived(reader: Reader, freeze: Freeze, digest: Digest) -> tuple[SealedDec
         except Missing:
             continue
         try:
-            sealed = read_seal(Filed(stored.data, stored.stored_at), reader.trust, freeze.request.spec.target, key)
+            filed = Filed(stored.data, stored.stored_at)
+            sealed = read_seal(filed, reader.trust, freeze.request.spec.target, key)
+            believe_grant(sealed.seal.decided, sealed.seal.cluster, filed, reader.trust, freeze, key)
         except ArchiveError:
             raise
         except SignoffError:
@@ -153,8 +156,20 @@ def _archived(reader: Reader, freeze: Freeze, digest: Digest) -> tuple[SealedDec
     return tuple(found)
 
 
+def _of(quorum: Quorum, decisions: Iterable[SealedDecision]) -> tuple[SealedDecision, ...]:
+    """Return the decisions that count: of several who spoke for one person one does, and what an event holds must all count."""
+    people = {one.key for one in quorum.counted}
+    return tuple(one for one in decisions if one.seal.decided.principal.key in people)
+
+
+def _vote(sealed: SealedDecision) -> Vote:
+    decided = sealed.seal.decided
+    return Vote(decided.principal, decided.roles, grantor_of(decided))
+
+
 def _eligible(freeze: Freeze, sealed: SealedDecision) -> bool:
     decided = sealed.seal.decided
     roles = {role.name: set(role.groups) for role in freeze.route.requirement.roles}
     holds = all(roles.get(role, set()) & set(decided.groups) for role in decided.roles)
-    return holds and not (freeze.route.requirement.fourEyes and asked(freeze, decided.principal))
+    taking_part = [one for one in (decided.principal, grantor_of(decided)) if one is not None]
+    return holds and not (freeze.route.requirement.fourEyes and any(asked(freeze, one) for one in taking_part))

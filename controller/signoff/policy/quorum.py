@@ -6,6 +6,8 @@
 3. Each role must be filled by as many distinct people as it asks for, and one person fills one place: the assignment is a matching,
    so that the order of the votes does not matter.
 4. The quorum counts everybody who holds at least one of the roles.
+5. Who decides in somebody's name holds that person's roles. Nobody's word counts twice: where the grantor decided too, or several in the
+   grantor's name, one vote is counted, the grantor's own first. Whoever asked lends their voice to nobody (rule 2).
 """
 
 from __future__ import annotations
@@ -19,10 +21,16 @@ from signoff.record.freeze import Freeze, Principal, Requirement
 
 @dataclass(frozen=True)
 class Vote:
-    """An approval: who, and the roles that they held when they decided."""
+    """An approval: who, the roles that they held when they decided, and in whose name it was (None: in their own)."""
 
     principal: Principal
     roles: tuple[str, ...]
+    grantor: Principal | None = None
+
+    @property
+    def holder(self) -> Principal:
+        """Whose roles these are."""
+        return self.grantor or self.principal
 
 
 @dataclass(frozen=True)
@@ -61,12 +69,25 @@ def tally(freeze: Freeze, votes: Iterable[Vote]) -> Quorum:
         people.setdefault((vote.principal.issuer, vote.principal.subject), []).append(vote)
     counted: list[Vote] = []
     for theirs in (people[identity] for identity in sorted(people)):
-        if requirement.fourEyes and any(asked(freeze, vote.principal) for vote in theirs):
+        if requirement.fourEyes and any(asked(freeze, one) for vote in theirs for one in (vote.principal, vote.holder)):
             continue
         held = known & {role for vote in theirs for role in vote.roles}
         if held:
-            counted.append(Vote(min((vote.principal for vote in theirs), key=lambda one: one.name), tuple(sorted(held))))
+            printed = min(theirs, key=lambda one: (one.grantor is not None, one.principal.name))
+            counted.append(Vote(printed.principal, tuple(sorted(held)), printed.grantor))
+    counted = _each_word_once(counted)
     return Quorum(counted=tuple(vote.principal for vote in counted), missing=tuple(_missing(requirement, counted)))
+
+
+def _each_word_once(votes: Sequence[Vote]) -> list[Vote]:
+    """Return the votes but for those of somebody whose word is counted already (rule 5), in their order."""
+    spoken: set[str] = set()
+    counted: list[Vote] = []
+    for vote in sorted(votes, key=lambda one: one.grantor is not None):
+        if vote.holder.key not in spoken:
+            spoken.add(vote.holder.key)
+            counted.append(vote)
+    return [vote for vote in votes if vote in counted]
 
 
 def _missing(requirement: Requirement, votes: Sequence[Vote]) -> Iterable[str]:

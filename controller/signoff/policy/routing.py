@@ -60,6 +60,11 @@ class Judged:
     steps: tuple[Step, ...]
 
     @property
+    def condition(self) -> str | None:
+        """The condition of the rule that led to the tier; None where it has none, or where no rule did."""
+        return next((step.rule.when for step in self.steps if step.rule.name == self.rule), None)
+
+    @property
     def requirement(self) -> Requirement:
         """What the tier asks for."""
         return self.policy.spec.tiers[self.tier]
@@ -166,6 +171,8 @@ def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str,
     if any(one.policy.spec.asks_facts for one in judged):
         inputs |= {INCUMBENT: str(history), "valid for": spec.validFor or "no end"}
     for one in judged:
+        if (condition := one.condition) is not None:
+            inputs[f"condition of {one.rule}, {one.policy.name}"[:256]] = " ".join(condition.split())[:256]
         model_class = one.policy.spec.class_of(spec.model.name, target.namespaces)
         if model_class is not None:
             inputs[f"class by {one.policy.name}"[:256]] = model_class

@@ -21,7 +21,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 
 from signoff.record.canonical import Json, dumps, refuse_ambiguous
 from signoff.record.freeze import Requirement, RoleName, Tier
-from signoff.record.values import Closed, Digest, Line, parse, readable
+from signoff.record.values import Closed, Digest, Glob, Line, parse, readable
 
 MAX_POLICY: Final = 64 * 1024
 MAX_CONDITION: Final = 2_000
@@ -29,7 +29,6 @@ TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
 UNMATCHED: Final = "unmatched"
 FAILED: Final = "failed"
 
-Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?]([a-z0-9._/*?-]{0,198}[a-z0-9*?])?$")]
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONDITION), AfterValidator(readable)]
 
 

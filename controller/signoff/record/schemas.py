@@ -19,7 +19,7 @@ from signoff.record.canonical import Json
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import Promotion
 from signoff.record.request import Spec
-from signoff.record.seal import PublishedPolicy, Seal, Submission
+from signoff.record.seal import Delegation, PublishedPolicy, Seal, Submission
 from signoff.record.trust import Trust
 
 BASE: Final = "https://signoff.dev/schemas"
@@ -53,6 +53,7 @@ DOCUMENTS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "seal": ("Predicate of a seal: one person's decision on one freeze", Seal),
     "submission": ("Predicate of a submission: who asked, and when", Submission),
     "policy": ("Predicate of a published policy: its text, and who published it", PublishedPolicy),
+    "delegation": ("Predicate of a delegation: who lets whom decide in their name", Delegation),
     "trust": ("Trust file: which key may sign what, for where, and when", Trust),
     "modelpromotion-spec": ("spec of a ModelPromotion: what is asked", Spec),
 }

@@ -6,6 +6,8 @@
    this version does not know and so does not accept.
 3. A submission binds a request's id to who submitted it and when.
 4. A policy counts only as a statement: its exact text, and who applied it.
+5. A delegation is a grant: who lets whom decide in their name, on which models and tiers, from when until when, and what the API server
+   said of who grants. It is not passed on: whoever decides by one holds it from a person who decides by their own roles.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from signoff.record.values import (
     Base64,
     Closed,
     DigestField,
+    Glob,
     IdField,
     Label,
     Line,
@@ -32,6 +35,7 @@ from signoff.record.values import (
 SEAL_TYPE: Final = "https://signoff.dev/seal/v1"
 SUBMISSION_TYPE: Final = "https://signoff.dev/submission/v1"
 POLICY_TYPE: Final = "https://signoff.dev/policy/v1"
+DELEGATION_TYPE: Final = "https://signoff.dev/delegation/v1"
 
 Verdict = Literal["Approve", "Reject"]
 Method = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$")]
@@ -116,6 +120,40 @@ class PublishedPolicy(Witnessed):
     time: TimeField
 
 
+class Identity(Closed):
+    """Who somebody is, before anybody has seen them: issuer and subject, as in `Principal`."""
+
+    issuer: Line
+    subject: Line
+
+    @property
+    def key(self) -> str:
+        """The 64 hex digits that stand for them, as `Principal.key`."""
+        return Principal(issuer=self.issuer, subject=self.subject, name=self.subject).key
+
+
+class Delegation(Witnessed):
+    """The predicate of a delegation. Its subject is ``grantee``, whose digest is the grantee's key.
+
+    ``username`` and ``groups`` are the API server's word of the grantor when they granted: by these it is asked again, at the press, what
+    the grantor may do.
+    """
+
+    name: ObjectName
+    grantor: Principal
+    username: Line
+    groups: Annotated[tuple[Line, ...], Field(max_length=256)]
+    grantee: Identity
+    models: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
+    tiers: Annotated[tuple[Literal["tier-1", "tier-2"], ...], Field(min_length=1, max_length=2)]
+    validFrom: TimeField
+    validUntil: TimeField
+    reason: Text
+    method: Method
+    time: TimeField
+
+
 SealStatement = Statement[Seal]
 SubmissionStatement = Statement[Submission]
 PolicyStatement = Statement[PublishedPolicy]
+DelegationStatement = Statement[Delegation]

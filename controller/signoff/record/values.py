@@ -64,6 +64,7 @@ TimeField = Annotated[Timestamp, StringConstraints(pattern=f"^{_TIMESTAMP.patter
 Label = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 ObjectName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?$")]
 ModelName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9._/-]{0,198}[a-z0-9])?$")]
+Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?]([a-z0-9._/*?-]{0,198}[a-z0-9*?])?$")]
 Version = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._+-]{0,127}$")]
 Decimal = Annotated[str, StringConstraints(pattern=r"^-?(0|[1-9][0-9]*)([.][0-9]+)?([eE][+-]?[0-9]{1,3})?$", max_length=64)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\n\t]*$"), AfterValidator(readable)]

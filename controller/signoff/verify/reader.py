@@ -4,7 +4,7 @@
 2. A pointer says where to look and nothing more; one without an event promotes nothing.
 3. The incumbent is the promotion of a model for this environment and cluster that the store took last, as the events say and not as the
    pointers do. An event in that history that does not verify makes the answer unknown: the archive was altered. One whose key was not valid
-   when it was stored went live nowhere, and is passed over: a stolen key, disowned, must not end a model's history.
+   when it was stored admits nothing by this trust file, and is passed over: a stolen key, disowned, must not end a model's history.
 4. The archive is read for each question; only what follows from the bytes that were read is kept (`kept`).
 5. What is looked through is bounded; beyond the bound the answer is "could not tell", but for what was found within it.
 """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import includes, laxity
@@ -128,8 +129,7 @@ def seals(case: Case) -> None:
             raise NotBelieved(f"says {seal.decided.verdict}, not {verdict}", where=where)
         if seal.decided.consent.assurance != case.freeze.route.requirement.assurance or seal.decided.consent.proofs:
             raise NotBelieved("carries a consent other than the route asks for", where=where)
-        if seal.decided.delegation:
-            raise NotBelieved("rests on a delegation, which this version cannot judge", where=where)
+        believe_grant(seal.decided, seal.cluster, inside.filed, case.trust, case.freeze, where)
 
 
 def policies(case: Case) -> None:
@@ -170,7 +170,7 @@ def quorum(case: Case) -> None:
     for entry in told:
         if any(not groups.get(role, set()) & set(entry.decided.groups) for role in entry.decided.roles):
             raise NotBelieved(f"{entry.decided.principal.name} bears a role without its group", where="event.predicate.approver")
-    result = tally(case.freeze, [Vote(entry.decided.principal, entry.decided.roles) for entry in told])
+    result = tally(case.freeze, [Vote(entry.decided.principal, entry.decided.roles, grantor_of(entry.decided)) for entry in told])
     if len(result.counted) != len(told):
         raise NotBelieved("holds the decision of somebody who asked for it, or who holds no role", where="event.predicate.approver")
     if case.statement.predicateType == PROMOTION_TYPE and not result.reached:

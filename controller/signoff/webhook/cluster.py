@@ -160,6 +160,14 @@ class Cluster:
             raise _failed("promotionpolicies", error) from None
         return cast("Sequence[Mapping[str, Json]]", cast("Mapping[str, Json]", found)["items"])
 
+    def delegation(self, name: str) -> Mapping[str, Json]:
+        """Return a PromotionDelegation; `NotFound` where there is none (any more)."""
+        try:
+            found = self._custom.get_cluster_custom_object(GROUP, VERSION, "promotiondelegations", name, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _failed(f"promotiondelegation {name}", error) from None
+        return cast("Mapping[str, Json]", found)
+
     def decision_exists(self, namespace: str, name: str) -> bool:
         """Whether a PromotionDecision of this name is there."""
         try:

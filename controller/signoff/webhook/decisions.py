@@ -11,6 +11,8 @@ The seal is made when all of these hold, in this order, and it is in the archive
  6. The desk is not stale: the incumbent that it shows is still the live one.
  7. Who decides is a person, holds a role of the route, and did not ask for the promotion: neither by themselves nor, as far as roles tell
     now, through the service account that submitted. They may ``approve`` the tier in each namespace of the target (SubjectAccessReview).
+    Who decides in somebody's name does so by a grant that is there and in the archive, and in scope; then all of this is asked of whoever
+    granted it as well, and the roles and the verb ``approve`` are theirs.
  8. The request has no outcome yet, and no decision has this name. Whoever decided the same before gets the stored seal back, and the object
     then says what was sealed; another verdict of theirs is refused.
 
@@ -26,9 +28,10 @@ from typing import Literal
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
+from signoff.decision.delegations import require_scope
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
-from signoff.decision.seals import Filed, read_published, read_seal, read_submission, seal_bundle
+from signoff.decision.seals import Filed, read_delegation, read_published, read_seal, read_submission, seal_bundle
 from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.freezing import refuse_other_desk, refuse_stale
 from signoff.policy.routing import is_stricter, route
@@ -38,9 +41,10 @@ from signoff.record.freeze import Freeze, Principal
 from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import read_spec, request_id, request_value
-from signoff.record.seal import PromotionName, Seal
-from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, format_time, parse
+from signoff.record.seal import Delegation, Grant, PromotionName, Seal
+from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, format_time, parse, parse_digest
 from signoff.verify.policies import in_force
+from signoff.webhook.cluster import NotFound
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, unchanged
@@ -58,6 +62,20 @@ class DecisionSpec(Closed):
     verdict: Literal["Approve", "Reject"]
     meaning: Text
     comment: Text | None = None
+    delegation: ObjectName | None = None
+
+
+@dataclass(frozen=True)
+class _Granted:
+    """A grant as it lies in the archive, believed and in scope."""
+
+    delegation: Delegation
+    grant: Grant
+
+    @property
+    def user(self) -> Mapping[str, Json]:
+        """The grantor, as the API server is asked about them."""
+        return {"username": self.delegation.username, "groups": [*self.delegation.groups, "system:authenticated"]}
 
 
 @dataclass(frozen=True)
@@ -69,6 +87,7 @@ class _Checked:
     freeze: Freeze
     who: Resolved
     standing: Standing
+    granted: _Granted | None
 
 
 def seal(witness: Witness, review: Review) -> Reply:
@@ -155,9 +174,15 @@ def _check(witness: Witness, review: Review) -> _Checked:
     if witness.cluster_name not in target.clusters or freeze.cluster != witness.cluster_name:
         raise Refused(f"the desk was frozen in cluster {freeze.cluster}; decide there", where="spec.freeze")
     witness.require_voice(target)
-    stand = standing(freeze, who, (submitted.principal,))
-    _require_verb(witness, review, freeze, who)
-    _require_apart(witness, review, (*(one.principal for one in freeze.submissions), submitted.principal), who)
+    granted = _granted(witness, spec.delegation, freeze, who) if spec.delegation is not None else None
+    stand = standing(freeze, who, (submitted.principal,), granted.delegation if granted is not None else None)
+    submitters = (*(one.principal for one in freeze.submissions), submitted.principal)
+    _require_apart(witness, review.user, submitters, who.principal)
+    if granted is None:
+        _require_verb(witness, review.namespace, review.user, freeze, who.principal)
+    else:
+        _require_verb(witness, review.namespace, granted.user, freeze, granted.delegation.grantor)
+        _require_apart(witness, granted.user, submitters, granted.delegation.grantor)
     _require_submissions(witness, freeze)
     _require_route(witness, freeze)
     refuse_other_desk(freeze, payload, read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
@@ -169,7 +194,7 @@ def _check(witness: Witness, review: Review) -> _Checked:
         raise Refused(
             "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
         )
-    return _Checked(spec, request, freeze, who, stand)
+    return _Checked(spec, request, freeze, who, stand, granted)
 
 
 def _spec(review: Review) -> DecisionSpec:
@@ -196,27 +221,46 @@ def _freeze(
     return request, freeze, payload
 
 
-def _require_verb(witness: Witness, review: Review, freeze: Freeze, who: Resolved) -> None:
+def _granted(witness: Witness, name: str, freeze: Freeze, who: Resolved) -> _Granted:
+    where = f"promotiondelegation {name}"
+    try:
+        resource = witness.cluster.delegation(name)
+    except NotFound:
+        raise Refused("is not there, or was taken back", where=where, mend="decide in your own name, or ask for a new grant") from None
+    digest = parse_digest(field(resource, "grant", "statement"), f"{where}: grant.statement")
+    try:
+        stored = witness.store.read(layout.statement("delegation", digest), limit=MAX_BUNDLE)
+    except Missing:
+        raise Refused("is not in the archive, and so grants nothing", where=where, mend="ask whoever granted it to grant it anew") from None
+    filed = Filed(stored.data, stored.stored_at)
+    grant = read_delegation(filed, witness.reader.trust, freeze.request.spec.target, digest, where)
+    if (grant.name, grant.cluster) != (name, witness.cluster_name):
+        raise Refused(f"is the grant {grant.name} of cluster {grant.cluster}", where=where, mend="call whoever runs signoff")
+    require_scope(grant, who.principal, freeze, format_time(witness.now()), where)
+    return _Granted(grant, Grant(digest=digest, bundle=b64encode(stored.data)))
+
+
+def _require_verb(witness: Witness, here: str, user: Mapping[str, Json], freeze: Freeze, principal: Principal) -> None:
     # Where the model will run, and not where the request lies: nobody brings their approvers along by choosing a place for the request.
-    for namespace in sorted({review.namespace, *freeze.request.spec.target.namespaces}):
-        if not witness.cluster.may_approve(review.user, namespace, freeze.route.tier):
+    for namespace in sorted({here, *freeze.request.spec.target.namespaces}):
+        if not witness.cluster.may_approve(user, namespace, freeze.route.tier):
             raise Refused(
-                f"Kubernetes does not let {who.principal.name} approve {freeze.route.tier} in namespace {namespace}",
+                f"Kubernetes does not let {principal.name} approve {freeze.route.tier} in namespace {namespace}",
                 mend=f"bind a role with verb approve on materialitytiers/{freeze.route.tier} there",
             )
 
 
-def _require_apart(witness: Witness, review: Review, submitters: Sequence[Principal], who: Resolved) -> None:
-    """Raise where who decides could have submitted through a service account: by its token, as it, or from a Pod of its namespace."""
+def _require_apart(witness: Witness, user: Mapping[str, Json], submitters: Sequence[Principal], principal: Principal) -> None:
+    """Raise where this user could have submitted through a service account: by its token, as it, or from a Pod of its namespace."""
     accounts = {one.issuer for one in witness.issuers if one.usernamePrefix == SERVICE_ACCOUNTS}
     for submitter in submitters:
         namespace, colon, name = submitter.subject.partition(":")
         if submitter.issuer not in accounts or not colon:
             continue
-        way = witness.cluster.way_to_act_as(review.user, namespace, name)
+        way = witness.cluster.way_to_act_as(user, namespace, name)
         if way is not None:
             raise Refused(
-                f"{who.principal.name} may {way}, and so may be who submitted through service account {namespace}/{name}",
+                f"{principal.name} may {way}, and so may be who submitted through service account {namespace}/{name}",
                 mend="somebody must decide who cannot act as the pipeline",
             )
 
@@ -285,7 +329,7 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         "method": who.method,
         "roles": list(checked.standing.roles),
         "groups": list(checked.standing.groups),
-        "delegation": [],
+        "delegation": [as_json(checked.granted.grant)] if checked.granted is not None else [],
         "consent": {"assurance": "api-server", "proofs": []},
         "time": format_time(witness.now()),
         **({"comment": spec.comment} if spec.comment is not None else {}),

@@ -1,0 +1,154 @@
+"""PromotionDelegations at admission: whoever applies one lets somebody else decide in their name.
+
+1. It is created once and not changed; deleting it takes it back, which is asked at each press. What was granted stays in the archive.
+2. The grantor is whoever sends the request, and a person; the grantee is named by issuer and subject, of an issuer of people, and is
+   somebody else.
+3. It holds for at most a year and a day, and not only in the past.
+4. The grant (who, whom, which models and tiers, from when until when, and what the API server says of the grantor) is signed and in the
+   archive before the review is answered. Nobody else writes ``grant``.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
+
+from signoff.archive import layout
+from signoff.archive.store import ArchiveError, Exists
+from signoff.decision.principals import Resolved
+from signoff.decision.seals import delegation_bundle, signed_by
+from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
+from signoff.record.canonical import Json, dumps
+from signoff.record.promotion import as_json
+from signoff.record.seal import DELEGATION_TYPE, Delegation, DelegationStatement, Identity
+from signoff.record.values import Closed, Digest, Glob, Text, TimeField, format_time, parse, parse_digest, parse_time
+from signoff.webhook.review import Reply, Review
+from signoff.webhook.witness import Refused, Witness, field, unchanged
+
+LONGEST: Final = timedelta(days=366)
+MAX_GROUPS: Final = 256
+_ONCE: Final = "a grant is made once and not changed; delete it to take it back, and make another"
+
+
+class DelegationSpec(Closed):
+    """``PromotionDelegation.spec``."""
+
+    to: Identity
+    models: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
+    tiers: Annotated[tuple[Literal["tier-1", "tier-2"], ...], Field(min_length=1, max_length=2)]
+    validFrom: TimeField
+    validUntil: TimeField
+    reason: Text
+
+
+def seal(witness: Witness, review: Review) -> Reply:
+    """Answer the mutating review."""
+    if review.operation == "UPDATE":
+        return _update(review)
+    if "grant" in review.obj:
+        raise Refused("only admission writes this field", where="grant", mend="leave it out")
+    delegation = _delegation(witness, review)
+    if review.dry_run:
+        return Reply()
+    bundle = delegation_bundle(delegation, witness.signer)
+    digest = read_bundle(bundle, "delegation").digest
+    try:
+        _archive(witness, digest, bundle)
+    except ArchiveError as error:
+        raise Refused(f"nothing was granted, for the archive does not answer ({error})", mend="it is safe to try again") from error
+    value: Json = {"statement": digest, **_shown(delegation)}
+    return Reply(patch=({"op": "add", "path": "/grant", "value": value},))
+
+
+def check(witness: Witness, review: Review) -> Reply:
+    """Answer the validating review: the grant is in the archive, of this text, by whoever sent the request."""
+    if review.operation == "UPDATE":
+        if not (unchanged(review, "spec") and unchanged(review, "grant")):
+            raise Refused(_ONCE, where="spec")
+        return Reply()
+    wanted = _delegation(witness, review)
+    if review.dry_run and "grant" not in review.obj:
+        return Reply()
+    statement = field(review.obj, "grant", "statement")
+    if not statement:
+        raise Refused("admission has not signed this grant", where="grant", mend="apply it again")
+    digest = parse_digest(statement, "grant.statement")
+    bundle = read_bundle(witness.store.read(layout.statement("delegation", digest), limit=MAX_BUNDLE).data, "grant")
+    signed_by(bundle, witness.reader.trust, "grant")
+    granted = read_statement(DelegationStatement, bundle.payload, DELEGATION_TYPE, "grant").predicate
+    if bundle.digest != digest or granted.model_copy(update={"time": wanted.time}) != wanted:
+        raise Refused("is another grant, or by somebody else", where="grant", mend="leave it out")
+    if any(field(review.obj, "grant", name) != said for name, said in _shown(granted).items()):
+        raise Refused("says other than what was signed", where="grant", mend="leave it out")
+    return Reply()
+
+
+def _archive(witness: Witness, digest: Digest, bundle: bytes) -> None:
+    key = layout.statement("delegation", digest)
+    try:
+        witness.store.create(key, bundle)
+    except Exists:
+        # Within one second the same was granted: the statement is the same, only its signature differs.
+        if read_bundle(witness.store.read(key, limit=MAX_BUNDLE).data, key).digest != digest:
+            raise Refused("the archive holds something else in its place", where=key, mend="call whoever guards the archive") from None
+
+
+def _update(review: Review) -> Reply:
+    if not unchanged(review, "spec"):
+        raise Refused(_ONCE, where="spec")
+    if unchanged(review, "grant"):
+        return Reply()
+    if "grant" in review.obj:
+        raise Refused("only admission writes this field", where="grant", mend="leave it as it is")
+    # kubectl replace sends the manifest alone: what admission wrote stays.
+    return Reply(patch=({"op": "add", "path": "/grant", "value": (review.old or {})["grant"]},))
+
+
+def _delegation(witness: Witness, review: Review) -> Delegation:
+    who = witness.who(review)
+    spec = parse(DelegationSpec, dumps(review.obj.get("spec")), "spec")
+    _require_people(witness, who, spec)
+    now, begins, ends = witness.now(), parse_time(spec.validFrom), parse_time(spec.validUntil)
+    if not begins < ends or ends <= now or ends - begins > LONGEST:
+        what = "ends before it begins, or has ended, or holds for more than a year and a day"
+        raise Refused(what, where="spec.validUntil", mend="write from when until when, such as the weeks of a holiday")
+    groups = sorted({group for group in who.groups if not group.startswith("system:")})
+    if len(groups) > MAX_GROUPS:
+        raise Refused(
+            f"{who.principal.name} is in {len(groups)} groups, and a grant can hold {MAX_GROUPS}", mend="ask whoever runs signoff"
+        )
+    value: Json = {
+        "cluster": witness.cluster_name,
+        "name": field(review.obj, "metadata", "name"),
+        "grantor": as_json(who.principal),
+        "username": who.username,
+        "groups": groups,
+        "grantee": as_json(spec.to),
+        "models": list(spec.models),
+        "tiers": list(spec.tiers),
+        "validFrom": spec.validFrom,
+        "validUntil": spec.validUntil,
+        "reason": spec.reason,
+        "method": who.method,
+        "time": format_time(now),
+    }
+    return parse(Delegation, dumps(value), "delegation")
+
+
+def _require_people(witness: Witness, who: Resolved, spec: DelegationSpec) -> None:
+    if who.kind != "person":
+        raise Refused(f"{who.principal.name} is a service, and only a person lets somebody decide in their name")
+    people = sorted({one.issuer for one in witness.issuers if one.kind == "person"})
+    if spec.to.issuer not in people:
+        raise Refused(
+            f"{spec.to.issuer} vouches for nobody who decides here", where="spec.to.issuer", mend=f"write one of: {', '.join(people)}"
+        )
+    if (spec.to.issuer, spec.to.subject) == (who.principal.issuer, who.principal.subject):
+        raise Refused("is yourself", where="spec.to", mend="name who shall decide in your name")
+
+
+def _shown(delegation: Delegation) -> dict[str, str]:
+    grantor = delegation.grantor
+    return {"issuer": grantor.issuer, "subject": grantor.subject, "name": grantor.name, "time": delegation.time}
