@@ -31,6 +31,7 @@ SAMPLE = {
     ),
     "test_cluster_faults.py": ("[the answer to a written status is lost]", "[another report]", "[reviews fail]", "end[410"),
     "test_two_at_once.py": ("test_",),
+    "test_committee.py": ("test_",),
 }
 """What a plain run takes: of each file the tests whose ids hold one of these."""
 
