@@ -26,7 +26,7 @@ demo: sync ## The main job in scenes, on a real control plane; ARGS=--keep leave
 
 .PHONY: test
 test: lint chromium binaries ## Everything that CI asks: lint, types, contracts, all tests; ARGS go to pytest
-	@$(RUN) pytest $(ARGS)
+	@$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
 
 .PHONY: lint
 lint: sync check-lock ## Style, types, and who may import whom

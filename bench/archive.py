@@ -3,8 +3,8 @@
 1. What is written verifies: `signoff verify` finds nothing in it.
 2. Into a folder objects are written straight, without being flushed, and equal bytes of one event (its pointers) share one file: what
    reads cannot tell, and a million events need the fewer inodes.
-3. Into a bucket they are put by the archive's own conditional request, many events at a time, and not listed again as `create` does
-   after each; of one event the pointers go before the event.
+3. Into a bucket they are put by a request like the archive's own (`putting`), many events at a time, and not listed again as `create`
+   does after each; of one event the pointers go before the event.
 4. Of a lean archive only what a gate reads is written: the events, and the pointers from digests to them. `signoff verify` finds in it
    that the rest is missing.
 """
@@ -16,7 +16,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -29,10 +28,10 @@ import yaml
 
 from bench.errors import BenchError
 from bench.events import CLUSTER, ENVIRONMENT, ISSUER, DeskSize, Objects, Template, image_of, objects, person, template_of
+from bench.putting import Putter
 from signoff.archive import layout
 from signoff.archive.open import open_store
 from signoff.archive.s3_address import parse_s3
-from signoff.archive.s3_requests import Patience, Requests, Taken, connect
 from signoff.archive.write import create_or_same
 from signoff.record.keys import PemSigner
 from signoff.record.values import format_time
@@ -122,21 +121,19 @@ def _write(archive: Archive, template: Template, lean: bool, numbers: range) -> 
             write_files(root, one)
     else:
         with ThreadPoolExecutor(THREADS) as threads:
-            list(threads.map(partial(_put_into, *_bucket(archive.url)), made))
+            list(threads.map(partial(_put_into, _bucket(archive.url)), made))
     return len(numbers)
 
 
 @cache
-def _bucket(url: str) -> tuple[Requests, str]:
-    """The way to a bucket, and the archive's prefix there; connected once in each process."""
-    address, patience = parse_s3(urlsplit(url)), Patience()
-    return Requests(address.bucket, connect(address, patience), patience), address.prefix
+def _bucket(url: str) -> Putter:
+    """The way to a bucket; made once in each process."""
+    return Putter(parse_s3(urlsplit(url)))
 
 
-def _put_into(requests: Requests, prefix: str, made: Objects) -> None:
+def _put_into(bucket: Putter, made: Objects) -> None:
     for key, data in made.items():
-        with suppress(Taken):  # the store may have taken what it did not answer for
-            requests.put(prefix + key, data)
+        bucket.put(key, data)
 
 
 def write_files(root: Path, made: Objects) -> None:

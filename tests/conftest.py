@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -12,7 +13,17 @@ for folder in (ROOT, ROOT / "tests"):
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
 
+# Of several workers each has ports of its own: what one found free another would take before it is used.
+if worker := os.environ.get("PYTEST_XDIST_WORKER"):
+    os.environ["SIGNOFF_PORTS"] = f"{int(worker.removeprefix('gw')) + 1}/{os.environ['PYTEST_XDIST_WORKER_COUNT']}"
+
 from world import World  # noqa: E402
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a folder with one worker: they share its control plane, its bank, its store."""
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT / "tests").parts[0]))
 
 
 @pytest.fixture

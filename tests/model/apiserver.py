@@ -23,7 +23,7 @@ from signoff.errors import SignoffError
 from signoff.operator.cluster import ClusterError, Object
 from signoff.operator.explanations import CannotFetch
 from signoff.record.canonical import Json
-from signoff.webhook import decisions, policies, promotions
+from signoff.webhook import decisions, delegations, policies, promotions
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.review import Reply, answer, denied, read_review
 from signoff.webhook.witness import Witness
@@ -33,8 +33,18 @@ from tests.webhook.reviews import review
 Value = dict[str, Any]
 Key = tuple[str, str, str]
 
-SEAL = {"modelpromotions": promotions.seal, "promotiondecisions": decisions.seal, "promotionpolicies": policies.seal}
-CHECK = {"modelpromotions": promotions.check, "promotiondecisions": decisions.check, "promotionpolicies": policies.check}
+SEAL = {
+    "modelpromotions": promotions.seal,
+    "promotiondecisions": decisions.seal,
+    "promotionpolicies": policies.seal,
+    "promotiondelegations": delegations.seal,
+}
+CHECK = {
+    "modelpromotions": promotions.check,
+    "promotiondecisions": decisions.check,
+    "promotionpolicies": policies.check,
+    "promotiondelegations": delegations.check,
+}
 
 
 class Refusal(Exception):
@@ -226,6 +236,12 @@ class WebhooksCluster:
 
     def policies(self) -> Sequence[Mapping[str, Json]]:
         return self._api.all("promotionpolicies")
+
+    def delegation(self, name: str) -> Mapping[str, Json]:
+        found = self._api.get("promotiondelegations", "", name)
+        if found is None:
+            raise NotFound("the API server knows no such object", where=f"promotiondelegation {name}")
+        return found
 
     def decision_exists(self, namespace: str, name: str) -> bool:
         return self._api.get("promotiondecisions", namespace, name) is not None
