@@ -110,7 +110,7 @@ def test_bypass_14_a_seal_with_another_person_put_in(world: World) -> None:
         (lambda one: one.update(predicateType=SUBMISSION_TYPE), "not a https://signoff.dev/seal/v1"),
         (lambda one: one.update(_type="https://in-toto.io/Statement/v0.1"), "Input should be"),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else None,
 )
 def test_bypass_08_a_seal_that_speaks_of_something_else_is_not_believed_even_well_signed(world: World, change: Change, why: str) -> None:
     not_believed(world, signed_again(decided(world).bundle, world.seal_key, change), why)
