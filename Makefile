@@ -26,7 +26,7 @@ demo: sync ## The main job in scenes, on a real control plane; ARGS=--keep leave
 
 .PHONY: test
 test: lint chromium binaries ## Everything that CI asks: lint, types, contracts, all tests; ARGS go to pytest
-	@$(RUN) pytest -n 2 --dist loadgroup $(ARGS)
+	@$(RUN) pytest -n 2 --dist loadscope --no-loadscope-reorder $(ARGS)
 
 .PHONY: lint
 lint: sync check-lock ## Style, types, and who may import whom

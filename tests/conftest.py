@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
 for folder in (ROOT, ROOT / "tests"):
@@ -20,10 +21,15 @@ if worker := os.environ.get("PYTEST_XDIST_WORKER"):
 from world import World  # noqa: E402
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a folder with one worker: they share its control plane, its bank, its store."""
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT / "tests").parts[0]))
+class FolderByFolder(LoadScopeScheduling):
+    """Keeps the tests of a folder with one worker: they share its control plane, its bank, its store."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "/".join(nodeid.partition("::")[0].split("/")[:2])
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FolderByFolder:
+    return FolderByFolder(config, log)
 
 
 @pytest.fixture

@@ -178,3 +178,41 @@ def test_it_says_which_rule_led_to_the_tier_and_what_the_rules_saw(site: Site, w
     assert "rules saw incumbent: none" in out
     [one] = site.run("why", verified.id, "-o", "json").json["outcomes"]
     assert one["policy"]["inputs"]["class by credit-models"] == "credit decision"
+
+
+def hasty(site: Site) -> dict[str, Any]:
+    rules = [{"name": "outage", "tier": "tier-2", "emergency": True}, {"name": "all", "tier": "tier-2"}]
+    return {"policies": (site.world.publish("credit-models", {**POLICY, "rules": rules}),)}
+
+
+def replaced(spec: dict[str, Any], attempt: int, valid_for: str) -> None:
+    """The same version again, beside itself: it is what is live."""
+    model = spec["model"]
+    model["incumbent"] = {"version": model["version"], "digest": model["image"].partition("@")[2]}
+    spec["comparison"]["incumbent"] = {**model["incumbent"], "metrics": spec["comparison"]["candidate"]["metrics"]}
+    spec |= {"attempt": attempt, "validFor": valid_for}
+
+
+@pytest.mark.parametrize("verdict", ["Approve", "Reject"])
+def test_an_emergency_is_told_until_somebody_decided_in_full(site: Site, verdict: str) -> None:
+    first = site.decided(site.frozen(lambda spec: spec.update(validFor="24h"), **hasty(site)))
+    assert first.is_emergency
+    out = site.run("why", first.id).out
+    assert "EMERGENCY" in out
+    assert "a full approval is owed, and there is none yet" in " ".join(out.split())
+    live = site.world.reader.incumbent("credit-scoring", "production", "demo")
+    assert live is not None
+    others = {**hasty(site), "live": live, "live_tier": "tier-2"}
+    again = site.decided(site.frozen(lambda spec: replaced(spec, 2, "12h"), name="again", **others), DAVID)
+    assert again.is_emergency
+    assert site.world.reader.decided_in_full(first) is None, "another emergency answers for none"
+    live = site.world.reader.incumbent("credit-scoring", "production", "demo")
+    full = site.decided(
+        site.frozen(lambda spec: replaced(spec, 3, "8760h"), name="full", **{**others, "live": live}), DAVID, verdict=verdict
+    )
+    assert not full.is_emergency
+    out = " ".join(site.run("why", first.id).out.split())
+    assert "EMERGENCY" not in out
+    assert f"{'approved' if verdict == 'Approve' else 'rejected'} in full since, by {full.id}" in out
+    [one] = site.run("why", first.id, "-o", "json").json["outcomes"]
+    assert one["emergency"] == {"owed": False, "decidedInFull": full.id}

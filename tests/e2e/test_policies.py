@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 from office import Office
+from scraping import scrape
 
-from controlplane.bank import CARLA, DAVID, PAULA, Bank
+from controlplane.bank import BEN, CARLA, DAVID, PAULA, Bank
 
 pytestmark = pytest.mark.cluster
 
@@ -49,6 +50,9 @@ def committee(bank: Bank, office: Office) -> Iterator[Office]:
     bank.control_plane.kubectl("create", *asked, "--clusterrole=signoff-approve-tier-1", "--group=model-approvers")
     publish(bank, policy)
     yield office
+    # Before their policy goes: what waits would be frozen anew under another, in the midst of other tests.
+    waiting = [f"{office.model}-{version}" for version in ("1.0.0", "2.0.0")]
+    bank.control_plane.kubectl("-n", "credit", "delete", "modelpromotion", "--ignore-not-found", *waiting)
     bank.kubectl(PAULA, "delete", "promotionpolicy", policy["metadata"]["name"])
     bank.control_plane.kubectl("delete", *asked)
 
@@ -134,3 +138,23 @@ def test_a_condition_that_does_not_compile_is_refused_at_kubectl(office: Office,
     said = publish(bank, broken, check=False)
     assert "spec.rules[0].when: line 1, column 6: undeclared reference to 'model.clas'" in said
     assert bank.control_plane.kubectl("get", "promotionpolicy", broken["metadata"]["name"], check=False).returncode != 0
+
+
+def test_an_emergency_goes_live_for_a_day_and_owes_a_full_approval(office: Office, bank: Bank, operator_metrics: int) -> None:
+    rules = [{"name": "outage", "tier": "tier-2", "emergency": True}, {"name": "otherwise", "tier": "tier-2"}]
+    policy = conditional(office, rules=rules)
+    policy["spec"].pop("raise")
+    publish(bank, policy)
+    try:
+        status = office.frozen(lambda spec: spec.update(validFor="24h"))
+        assert status["rule"] == "outage"
+        office.decide(CARLA)
+        office.until(lambda: office.condition("Promoted").get("status") == "True")
+        office.until(lambda: office.condition("Ready").get("reason") == "PromotedInEmergency")
+        assert "a full approval is owed" in office.status()["message"]
+        office.until(lambda: "created" in office.apply(BEN, office.pod(), check=False), within=5)
+        assert scrape(operator_metrics).value("signoff_emergencies_owed") >= 1
+        told = bank.signoff("why", office.image)
+        assert "EMERGENCY" in told.stdout
+    finally:
+        bank.kubectl(PAULA, "delete", "promotionpolicy", policy["metadata"]["name"])

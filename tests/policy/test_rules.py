@@ -43,8 +43,9 @@ def each(section: str) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("case", [pytest.param(case, id=case["name"]) for case in CASES[section]])
 
 
-def rules(listed: list[list[str]]) -> list[dict[str, str]]:
-    return [dict(zip(("name", "tier", "when"), one, strict=False)) for one in listed]
+def rules(listed: list[list[str]]) -> list[dict[str, Any]]:
+    made: list[dict[str, Any]] = [dict(zip(("name", "tier", "when"), one, strict=False)) for one in listed]
+    return [{**rule, "emergency": True} if one[3:] else rule for rule, one in zip(made, listed, strict=True)]
 
 
 def policy(listed: list[list[str]], raising: list[list[str]] | None = None, **changes: Any) -> dict[str, Any]:
@@ -255,5 +256,43 @@ def test_rule_12_a_rule_of_either_list_and_what_stands_for_none_lead_where_the_p
         assert verify(world.outcome(event), world.trust, world.policies).freeze.route.rule == rule
         return
     with pytest.raises(Failed, match=f"has no rule {rule} for {tier}") as refused:
+        verify(world.outcome(event), world.trust, world.policies)
+    assert refused.value.rule.name == "route"
+
+
+EMERGENCY = [["outage", "tier-2", "true", "emergency"], ["all", "tier-1"]]
+
+
+def test_an_emergency_says_so_of_itself_and_what_it_owes(world: World) -> None:
+    followed = world.publish("credit-models", policy(EMERGENCY))
+    hasty = world.freeze({**SPEC, "validFor": "24h"}, policies=(followed,)).freeze
+    assert hasty.route.inputs["emergency"] == "for 24 hours; a full approval is owed"
+    assert derived_again(hasty, [followed])
+    assert "emergency" not in world.freeze(policies=(followed,)).freeze.route.inputs
+
+
+def hastened(route: dict[str, Any]) -> None:
+    route |= {"rule": "outage", "tier": "tier-2"}
+    route["considered"][0] |= {"rule": "outage", "tier": "tier-2"}
+    route["inputs"]["emergency"] = "for 25 hours; a full approval is owed"
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "change", "why"),
+    [
+        ("24h", lambda route: route["inputs"].pop("emergency"), "does not say of itself whether it is an emergency"),
+        ("8760h", lambda route: route["inputs"].update(emergency="now"), "does not say of itself whether it is an emergency"),
+        ("25h", hastened, "an emergency is promoted for at most 24 hours"),
+    ],
+    ids=["an emergency that hides", "what is no emergency says that it is", "an emergency that lasts"],
+)
+def test_rule_12_route_of_an_emergency(world: World, valid_for: str, change: Any, why: str) -> None:
+    followed = world.publish("credit-models", policy(EMERGENCY, tiers=BOTH_ALIKE))
+    frozen = world.freeze({**SPEC, "validFor": valid_for}, policies=(followed,))
+    value = json.loads(frozen.payload)
+    change(value["route"])
+    payload = dumps(value)
+    event = world.bundle(payload, [world.seal(payload, parse(Freeze, payload, "freeze"), CARLA)])
+    with pytest.raises(Failed, match=why) as refused:
         verify(world.outcome(event), world.trust, world.policies)
     assert refused.value.rule.name == "route"

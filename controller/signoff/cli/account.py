@@ -31,16 +31,24 @@ Pair = tuple[str, str]
 
 @dataclass(frozen=True)
 class Account:
-    """A believed outcome, and what the archive says beside it: corrections, and who published the policies considered."""
+    """A believed outcome, and what the archive says beside it: corrections, the full decision that answers for an emergency (None: there is
+    none, or none is owed), and who published the policies considered.
+    """
 
     verified: Verified
     corrected: bool
+    full: Verified | None
     published: tuple[PublishedPolicy, ...]
 
     @property
     def verdict(self) -> str:
         """``promoted`` or ``rejected``."""
         return "promoted" if self.verified.promotes else "rejected"
+
+    @property
+    def owed(self) -> bool:
+        """Whether it was decided in an emergency, and nobody has decided on it in full since."""
+        return self.verified.promotes and self.verified.is_emergency and self.full is None
 
     @property
     def title(self) -> str:
@@ -53,7 +61,8 @@ def account(reader: Reader, verified: Verified) -> Account:
     """Return the account of a believed outcome."""
     freeze = verified.freeze
     published = tuple(_publication(reader, freeze, one) for one in freeze.route.considered)
-    return Account(verified, reader.is_corrected(verified.digest), published)
+    full = reader.decided_in_full(verified) if verified.promotes and verified.is_emergency else None
+    return Account(verified, reader.is_corrected(verified.digest), full, published)
 
 
 def _publication(reader: Reader, freeze: Freeze, considered: ConsideredPolicy) -> PublishedPolicy:
@@ -105,6 +114,11 @@ def lines(told: Account, now: datetime) -> Iterator[Pair]:
     yield "author", f"{freeze.request.spec.author} (as the request claims)"
     yield "reason", freeze.request.spec.reason
     yield "valid", validity(verified, now)
+    if told.owed:
+        yield "EMERGENCY", "decided under an emergency rule; a full approval is owed, and there is none yet"
+    elif told.full is not None:
+        how = "approved" if told.full.promotes else "rejected"
+        yield "emergency", f"decided under an emergency rule; {how} in full since, by {told.full.id}"
     if told.corrected:
         yield "corrected", "the archive holds a correction of this event, which this version cannot read; the gate admits nothing by it"
     yield "stored", moment(verified.stored_at)
@@ -188,6 +202,7 @@ def machine(told: Account, now: datetime) -> dict[str, Json]:
         "validUntil": stamp(verified.valid_until),
         "valid": verified.promotes and not told.corrected and (verified.valid_until is None or now < verified.valid_until),
         "corrected": told.corrected,
+        **({"emergency": {"owed": told.owed, "decidedInFull": told.full.id if told.full else None}} if verified.is_emergency else {}),
         "storedAt": stamp(verified.stored_at),
         "request": {"namespace": freeze.request.namespace, "name": freeze.request.name},
         "id": verified.id,

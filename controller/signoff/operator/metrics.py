@@ -137,6 +137,7 @@ class Known(Collector):
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._phases: dict[Key, Phase] = {}
+        self._owed: set[Key] = set()
         self._due: dict[Key, float] = {}
         self._lock = Lock()
 
@@ -147,6 +148,7 @@ class Known(Collector):
                 self._phases.pop(key, None)
             else:
                 self._phases[key] = state.phase
+            (self._owed.add if state is not None and state.owed else self._owed.discard)(key)
             if state is None or state.phase not in {"progressing", "stalled"}:
                 self._due.pop(key, None)
 
@@ -163,11 +165,12 @@ class Known(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield what is known now."""
         with self._lock:
-            phases, due = Tally(self._phases.values()), tuple(self._due.values())
+            phases, due, owed = Tally(self._phases.values()), tuple(self._due.values()), len(self._owed)
         promotions = GaugeMetricFamily("signoff_promotions", "Promotions known, by phase.", labels=["phase"])
         for phase in get_args(Phase):
             promotions.add_metric([phase], phases[phase])
         yield promotions
+        yield GaugeMetricFamily("signoff_emergencies_owed", "Promoted in an emergency, and not decided in full since.", owed)
         yield GaugeMetricFamily("signoff_pending_commits", "Promotions decided on whose outcome is not written.", len(due))
         age = self._clock() - min(due) if due else 0.0
         yield GaugeMetricFamily("signoff_pending_commit_age_seconds", "Age of the oldest of them.", age)

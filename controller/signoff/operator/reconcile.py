@@ -15,7 +15,7 @@ Every error ends in "nothing promoted, nothing lost": a state that says what to 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
 from typing import Final
@@ -89,7 +89,7 @@ def reconcile(operator: Operator, promotion: Object) -> State:
             return State("elsewhere", "OtherCluster", f"for {clusters}; this is {operator.cluster_name}: nothing to do here", request)
         archived = _outcome(operator, request)
         if archived is not None:
-            return _ended(archived)
+            return _owing(operator, archived)
         asked = _Asked(namespace, name, spec_value, spec, request, _submission(operator, promotion, spec, request))
         return _promote(operator, asked)
     except (Unavailable, ClusterError, KeyOutOfReach) as error:
@@ -133,7 +133,7 @@ def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -
         with _ONE_AT_A_TIME:  # so that of two promotions against one incumbent the second sees the first
             outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
         ended(outcome.promotes)
-    return _ended(outcome)
+    return _owing(operator, outcome)
 
 
 def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest]:
@@ -210,6 +210,23 @@ def _outcome(operator: Operator, request: RequestId) -> Verified | None:
         return operator.reader.outcome(request)
     except Missing:
         return None
+
+
+def _owing(operator: Operator, outcome: Verified) -> State:
+    """Return the state of an outcome; of an emergency, for as long as nobody has decided on it in full, one that is looked at again."""
+    state = _ended(outcome)
+    if not outcome.promotes or not outcome.is_emergency or _decided_in_full(operator, outcome):
+        return state
+    until = f"{outcome.valid_until:%Y-%m-%d %H:%M} UTC" if outcome.valid_until is not None else "it is corrected"
+    told = f"{state.message}, under an emergency rule, until {until}: a full approval is owed; make a request for it without a hurry"
+    return replace(state, reason="PromotedInEmergency", message=told, retry=LATER, owed=True)
+
+
+def _decided_in_full(operator: Operator, outcome: Verified) -> bool:
+    try:
+        return operator.reader.decided_in_full(outcome) is not None
+    except CouldNotTell:
+        return False  # the promotion stands all the same; what cannot be told is still owed
 
 
 def _ended(outcome: Verified) -> State:

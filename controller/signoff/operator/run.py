@@ -116,7 +116,7 @@ def _report(operator: Operator, promotion: Mapping[str, Json], state: State) -> 
         return
     operator.cluster.set_status(promotion, status)
     if state.reason != _reason(before):
-        warning = state.phase in {"stalled", "rejected"}
+        warning = state.phase in {"stalled", "rejected"} or state.owed
         operator.cluster.tell(promotion, "Warning" if warning else "Normal", state.reason, state.message)
         LOG.info("%s/%s: %s: %s", *_name(promotion), state.reason, state.message)
 

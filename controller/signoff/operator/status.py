@@ -24,7 +24,9 @@ _MESSAGE: Final = 1000
 
 @dataclass(frozen=True)
 class State:
-    """What reconciling came to. ``reason`` is CamelCase, ``message`` one line; ``retry`` is in seconds, None for not by itself."""
+    """What reconciling came to. ``reason`` is CamelCase, ``message`` one line; ``retry`` is in seconds, None for not by
+    itself. ``owed``: promoted in an emergency, and not decided in full yet.
+    """
 
     phase: Phase
     reason: str
@@ -36,6 +38,7 @@ class State:
     event: Digest | None = None
     retry: float | None = None
     ignored: Sequence[str] = field(default=())
+    owed: bool = False
 
 
 def status_of(state: State, generation: int, old: Mapping[str, Json], now: str) -> dict[str, Json]:

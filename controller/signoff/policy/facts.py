@@ -19,6 +19,8 @@ from signoff.record.request import ClaimedMetric, Spec
 
 INCUMBENT: Final = "incumbent"
 """The input of a route that says the history."""
+EMERGENCY: Final = "emergency"
+"""The input of a route that an emergency rule led to; it stands in no other."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,11 @@ def history_of(freeze: Freeze) -> History:
     return History(live, next((tier for tier in TIERS if str(History(live, tier)) == told), None))
 
 
+def hours_of(spec: Spec) -> int:
+    """Return for how many hours a request asks; 0 is without end."""
+    return int(spec.validFor.removesuffix("h")) if spec.validFor is not None else 0
+
+
 def facts_of(spec: Spec, history: History, model_class: str | None) -> dict[str, Fact]:
     """Return the facts of a request, verified and claimed, by the names of `conditions.FACTS` and `conditions.CLAIMS`."""
     live, shown = history.live, spec.comparison
@@ -51,7 +58,7 @@ def facts_of(spec: Spec, history: History, model_class: str | None) -> dict[str,
         "target.environment": spec.target.environment,
         "target.clusters": list(spec.target.clusters),
         "target.namespaces": list(spec.target.namespaces),
-        "validity.hours": int(spec.validFor.removesuffix("h")) if spec.validFor is not None else 0,
+        "validity.hours": hours_of(spec),
         "incumbent.exists": live is not None,
         "incumbent.version": live.version if live is not None else "",
         "incumbent.tier": history.tier or "",

@@ -4,7 +4,7 @@
    Where the request itself lies does not matter, so that nobody routes it by choosing a place for it; and each namespace of the target must
    be covered, so that no policy speaks for another's namespace.
 2. Within a policy the first rule whose condition holds gives the tier. Where none holds, or one cannot be told, it is the strictest tier
-   that the policy describes.
+   that the policy describes. An emergency rule holds for a promotion of at most 24 hours alone.
 3. After that each rule under ``raise`` that holds, or cannot be told, makes the tier stricter or changes nothing; the strictest of them
    stands, the first among equals.
 4. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
@@ -24,8 +24,8 @@ from typing import Final, Literal
 
 from signoff.errors import SignoffError
 from signoff.policy.conditions import Fact, NoAnswer, holds
-from signoff.policy.facts import INCUMBENT, History, facts_of, history_of
-from signoff.policy.schema import FAILED, TIERS, UNMATCHED, Published, Rule
+from signoff.policy.facts import EMERGENCY, INCUMBENT, History, facts_of, history_of, hours_of
+from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, Published, Rule
 from signoff.record.freeze import ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
 
@@ -96,7 +96,14 @@ def _matching(rules: Iterable[Rule], facts: Mapping[str, Fact]) -> Iterable[Step
             return
 
 
+def is_short(hours: Fact) -> bool:
+    """Whether a promotion for so many hours may be one in an emergency; 0 is without end."""
+    return isinstance(hours, int) and 0 < hours <= EMERGENCY_HOURS
+
+
 def _asked(rule: Rule, facts: Mapping[str, Fact], *, raising: bool) -> Step:
+    if rule.emergency and not is_short(facts["validity.hours"]):
+        return Step(rule, raising, "does not hold", f"an emergency is promoted for at most {EMERGENCY_HOURS} hours (spec.validFor)")
     try:
         answer = rule.when is None or holds(rule.when, facts, claims=raising)
     except NoAnswer as error:
@@ -116,7 +123,7 @@ def route(spec: Spec, policies: Sequence[Published], history: History) -> Route:
         considered=tuple(
             ConsideredPolicy(name=one.policy.name, statement=one.policy.statement, rule=one.rule, tier=one.tier) for one in judged
         ),
-        inputs=_inputs(spec, judged, history),
+        inputs=_inputs(spec, judged, history) | _urgency(spec, strictest),
     )
 
 
@@ -163,6 +170,12 @@ def _strictest(judged: Sequence[Judged]) -> Judged:
                 mend="make one request for each namespace, or ask the policy publishers to agree",
             )
     return strictest
+
+
+def _urgency(spec: Spec, followed: Judged) -> dict[str, str]:
+    if not followed.policy.spec.is_emergency(followed.rule):
+        return {}
+    return {EMERGENCY: f"for {hours_of(spec)} hours; a full approval is owed"}
 
 
 def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str, str]:

@@ -6,7 +6,8 @@
 4. A rule without a condition always holds. Among ``raise`` each has one.
 5. Where no rule holds, or a condition cannot be told, the tier is the strictest that the policy describes. The names under which the
    record says so, ``unmatched`` and ``failed``, are no rule's.
-6. Reading a policy evaluates nothing and compiles nothing: what was published stays readable, whatever reads conditions by then.
+6. A rule may be for an emergency: it holds only for a promotion of at most 24 hours, and a full approval is owed from then on.
+7. Reading a policy evaluates nothing and compiles nothing: what was published stays readable, whatever reads conditions by then.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -25,6 +26,7 @@ from signoff.record.values import Closed, Digest, Glob, Line, parse, readable
 
 MAX_POLICY: Final = 64 * 1024
 MAX_CONDITION: Final = 2_000
+EMERGENCY_HOURS: Final = 24
 TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
 UNMATCHED: Final = "unmatched"
 FAILED: Final = "failed"
@@ -47,11 +49,12 @@ class Coverage(Closed):
 
 
 class Rule(Closed):
-    """A named rule: the tier that it leads to, and when (CEL; absent: always)."""
+    """A named rule: the tier that it leads to, when (CEL; absent: always), and whether it is for an emergency."""
 
     name: RoleName
     tier: Tier
     when: Condition | None = None
+    emergency: Literal[True] | None = None
 
 
 class PolicySpec(Closed):
@@ -73,6 +76,8 @@ class PolicySpec(Closed):
             raise ValueError(f"a rule is named {min(reserved)}, which is what the record says where no rule is")
         if unconditional := [rule.name for rule in self.raising if rule.when is None]:
             raise ValueError(f"rule {unconditional[0]} under raise has no condition (when), and would always hold")
+        if hasty := [rule.name for rule in self.raising if rule.emergency]:
+            raise ValueError(f"rule {hasty[0]} under raise is for an emergency, and what makes a route stricter is none")
         return self
 
     @model_validator(mode="after")
@@ -93,6 +98,10 @@ class PolicySpec(Closed):
     def asks_facts(self) -> bool:
         """Whether any rule has a condition."""
         return any(rule.when is not None for rule in (*self.rules, *self.raising))
+
+    def is_emergency(self, rule: str) -> bool:
+        """Whether the rule of this name is for an emergency (rule 6)."""
+        return any(one.emergency for one in self.rules if one.name == rule)
 
     def covers(self, model: str, namespace: str) -> bool:
         """Whether this policy speaks of this model in this namespace (rule 1)."""
@@ -119,7 +128,7 @@ class Published:
 
 
 def read_policy(spec: Json, where: str = "spec") -> PolicySpec:
-    """Return a policy's spec, checked; `RecordError` names the first field that is wrong. Its conditions are not looked at (rule 6)."""
+    """Return a policy's spec, checked; `RecordError` names the first field that is wrong. Its conditions are not looked at (rule 7)."""
     refuse_ambiguous(spec, where)
     return parse(PolicySpec, dumps(spec), where)
 

@@ -176,6 +176,21 @@ class Reader:
         promoted = latest.freeze.request.spec.model
         return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
 
+    def decided_in_full(self, verified: Verified) -> Verified | None:
+        """Return the outcome that answers for an emergency: the first for its image and environment that the store took after it and that
+        is none itself, whichever its verdict; None while it is owed.
+        """
+        spec = verified.freeze.request.spec
+        for request in self.history(spec.model.name, spec.target.environment):
+            try:
+                other = self.outcome(request)
+            except (Missing, Failed):
+                continue
+            later = other.id != verified.id and _later(other, verified)
+            if later and not other.is_emergency and other.freeze.request.spec.model.digest == spec.model.digest:
+                return other
+        return None
+
     def as_history(self, live: LiveIncumbent | None) -> History:
         """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier."""
         if live is None:

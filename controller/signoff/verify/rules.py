@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
+from signoff.policy.facts import EMERGENCY, hours_of
 from signoff.policy.quorum import Vote, tally
-from signoff.policy.routing import includes, laxity
+from signoff.policy.routing import includes, is_short, laxity
 from signoff.record.canonical import Json, b64decode
 from signoff.record.freeze import is_claimed
 from signoff.record.promotion import (
@@ -156,6 +157,11 @@ def route(case: Case) -> None:
         if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
             raise NotBelieved(f"the policy {frozen.policy} asks for something else in {frozen.tier}", where="event.route.requirement")
         asked.append((laxity(considered.tier, policy.tiers[considered.tier]), considered.name))
+    hasty = case.published(chosen[0].statement).spec.is_emergency(frozen.rule)
+    if hasty != (EMERGENCY in frozen.inputs):
+        raise NotBelieved("does not say of itself whether it is an emergency, as its policy does", where="event.route.inputs")
+    if hasty and not is_short(hours_of(case.freeze.request.spec)):
+        raise NotBelieved("an emergency is promoted for at most 24 hours", where="event.route.inputs")
     if min(asked)[1] != frozen.policy:
         raise NotBelieved("a stricter policy was considered than the one that was followed", where="event.route")
 

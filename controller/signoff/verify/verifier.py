@@ -36,6 +36,7 @@ from typing import Final
 
 from signoff.decision.seals import CouldNotTell, Filed, NotBelieved
 from signoff.errors import SignoffError
+from signoff.policy.facts import EMERGENCY
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import PROMOTION_TYPE, artifact_subjects, image_subjects
 from signoff.record.seal import Decided
@@ -96,6 +97,11 @@ class Verified:
     artifacts: frozenset[Digest]
     valid_until: datetime | None
     stored_at: datetime | None
+
+    @property
+    def is_emergency(self) -> bool:
+        """Whether an emergency rule led to it, so that it is owed a full decision (rule 12)."""
+        return EMERGENCY in self.freeze.route.inputs
 
 
 @dataclass(frozen=True)
