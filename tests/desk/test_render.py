@@ -223,3 +223,11 @@ def _leaves(value: object, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[s
             yield from _leaves(child, path)
     elif not isinstance(value, bool):
         yield path, f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def test_an_emergency_is_said_before_anything_is_decided() -> None:
+    shown, explanation = DESKS["first-promotion"]()
+    hasty = shown.route.model_copy(update={"inputs": {**shown.route.inputs, "emergency": "for 24 hours; a full approval is owed"}})
+    for rendition in render(shown.model_copy(update={"route": hasty}), explanation):
+        assert "It is decided in an emergency, for 24 hours; a full approval is owed." in " ".join(rendition.content.decode().split())
+    assert "emergency" not in render(shown, explanation)[1].content.decode()

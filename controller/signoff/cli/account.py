@@ -160,8 +160,8 @@ def _policy(told: Account) -> Iterator[Pair]:
         also = "" if considered.name == route.policy else f"also considered: {considered.name}, rule {considered.rule}: {considered.tier}; "
         yield "", f"{also}published by {published.publisher.name} at {published.time}"
         yield "", considered.statement
-    for name, value in sorted(route.inputs.items()):
-        yield "rules saw", f"{name}: {value}"
+    for number, (name, value) in enumerate(sorted(route.inputs.items())):
+        yield "" if number else "rules saw", f"{name}: {value}"
 
 
 def _alternatives(freeze: Freeze) -> Iterator[Pair]:

@@ -11,7 +11,7 @@ from typing import Final
 
 from signoff.desk.comparison import comparison_section, live_section, live_sentence, sources_sentence
 from signoff.desk.content import Content, Document, Fact, Facts, Item, Listing, Points, Prose, Section
-from signoff.record.freeze import Requirement, RoleRequirement, Shown
+from signoff.record.freeze import EMERGENCY, Requirement, RoleRequirement, Shown
 from signoff.record.request import Model, platform_manifests
 
 ASSURANCE: Final = {
@@ -98,6 +98,7 @@ def _known(shown: Shown) -> Section:
             Points(
                 (
                     f"This is {shown.route.tier.replace('-', ' ')}: {_quorum(requirement)}.",
+                    *((f"It is decided in an emergency, {urgency}.",) if (urgency := shown.route.inputs.get(EMERGENCY)) else ()),
                     sources_sentence(shown.comparison),
                     live_sentence(shown.incumbent, shown.live, place),
                     ASSURANCE[requirement.assurance],

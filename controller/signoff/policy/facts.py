@@ -19,8 +19,6 @@ from signoff.record.request import ClaimedMetric, Spec
 
 INCUMBENT: Final = "incumbent"
 """The input of a route that says the history."""
-EMERGENCY: Final = "emergency"
-"""The input of a route that an emergency rule led to; it stands in no other."""
 
 
 @dataclass(frozen=True)

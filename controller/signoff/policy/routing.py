@@ -24,9 +24,9 @@ from typing import Final, Literal
 
 from signoff.errors import SignoffError
 from signoff.policy.conditions import Fact, NoAnswer, holds
-from signoff.policy.facts import EMERGENCY, INCUMBENT, History, facts_of, history_of, hours_of
+from signoff.policy.facts import INCUMBENT, History, facts_of, history_of, hours_of
 from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, Published, Rule
-from signoff.record.freeze import ConsideredPolicy, Freeze, Requirement, Route, Tier
+from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
 
 MAX_CONSIDERED: Final = 32

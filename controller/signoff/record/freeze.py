@@ -38,6 +38,8 @@ from signoff.record.values import (
 FORMAT: Final = "signoff.dev/freeze/v1"
 MEDIA_TYPE: Final = "application/vnd.signoff.freeze.v1+json"
 MAX_PAYLOAD: Final = 512 * 1024
+EMERGENCY: Final = "emergency"
+"""The input of a route that an emergency rule led to; it stands in no other."""
 
 Tier = Literal["tier-1", "tier-2", "tier-3"]
 Assurance = Literal["api-server", "session", "fresh-login", "passkey"]

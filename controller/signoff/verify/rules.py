@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
-from signoff.policy.facts import EMERGENCY, hours_of
+from signoff.policy.facts import hours_of
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import includes, is_short, laxity
 from signoff.record.canonical import Json, b64decode
-from signoff.record.freeze import is_claimed
+from signoff.record.freeze import EMERGENCY, is_claimed
 from signoff.record.promotion import (
     PROMOTION_TYPE,
     REJECTION_TYPE,

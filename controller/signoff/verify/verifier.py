@@ -36,8 +36,7 @@ from typing import Final
 
 from signoff.decision.seals import CouldNotTell, Filed, NotBelieved
 from signoff.errors import SignoffError
-from signoff.policy.facts import EMERGENCY
-from signoff.record.freeze import Freeze
+from signoff.record.freeze import EMERGENCY, Freeze
 from signoff.record.promotion import PROMOTION_TYPE, artifact_subjects, image_subjects
 from signoff.record.seal import Decided
 from signoff.record.trust import Trust
