@@ -52,6 +52,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
 }
 
 BUCKET: Final = "evidence"
+INIT_TRIES: Final = 3
 
 Way = Callable[[str, Literal["archive", "cluster"], str], str]
 """Given a process's name, what it wants to reach, and where that is: where the process is told that it is."""
@@ -209,6 +210,11 @@ class Bank:
             self.object_store.make_bucket(BUCKET)
         said = ("--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", "--publisher", PEOPLE_ISSUER, PAULA)
         made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
+        for _ in range(INIT_TRIES):
+            # A store that has just started makes room when it is first written to, and on a busy machine that takes longer than init waits.
+            if "the store cannot be reached" not in made.stderr:
+                break
+            made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
         if made.returncode:
             raise ControlPlaneError(f"signoff init failed: {made.stderr.strip()}")
         self.trust = str(yaml.safe_load(made.stdout)["trust"])

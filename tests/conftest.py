@@ -25,7 +25,8 @@ class FolderByFolder(LoadScopeScheduling):
     """Keeps the tests of a folder with one worker: they share its control plane, its bank, its store."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return "/".join(nodeid.partition("::")[0].split("/")[:2])
+        folder = "/".join(nodeid.partition("::")[0].split("/")[:2])
+        return "tests/e2e" if folder == "tests/faults" else folder  # the two heaviest: side by side they slow each other down to the bounds
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> FolderByFolder:

@@ -82,6 +82,9 @@ def test_components_end_when_we_are_killed_outright(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
+        deadline = time.monotonic() + 5
+        while Path(f"/proc/{pid}/comm").read_text().strip() != "sleep" and time.monotonic() < deadline:
+            time.sleep(0.01)  # until then it has not asked to be told of our end
         assert _is_alive(pid)
         parent.send_signal(signal.SIGKILL)
     deadline = time.monotonic() + 5
