@@ -86,9 +86,14 @@ def test_the_watches_of_an_operator_that_comes_up_end(stand: Stand, deed: Deed) 
     request.until("Frozen")
     decision = request.press()
     request.until("Promoted")
-    request.wait(lambda: fault.done == 3, "three watches that ended")  # each is opened again after a pause of its own
+    assert fault.done, "no watch was opened"
     request.ended("Approve", decision)
     request.gone()
+    fault.lift()
+    later = Request(stand)  # watches are opened again after pauses that grow; what comes meanwhile is not lost
+    later.submit()
+    later.until("Frozen", 90)
+    later.gone()
 
 
 LASTING = {
