@@ -47,7 +47,7 @@ from signoff.verify.policies import in_force
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, unchanged
+from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
 
 _SAFE = "it is safe to press again"
 _NEW = "a decision is created once and not changed; make a new request where another decision is wanted"
@@ -155,11 +155,7 @@ def check(witness: Witness, review: Review) -> Reply:
 def _update(review: Review) -> Reply:
     if not unchanged(review, "spec"):
         raise Refused(_NEW, where="spec")
-    if unchanged(review, "seal"):
-        return Reply()
-    if "seal" in review.obj:
-        raise Refused("only admission makes seals", where="seal", mend="leave it as it is")
-    return Reply(patch=({"op": "add", "path": "/seal", "value": (review.old or {})["seal"]},))
+    return kept(review, "seal")
 
 
 def _check(witness: Witness, review: Review) -> _Checked:

@@ -25,7 +25,7 @@ from signoff.record.promotion import as_json
 from signoff.record.seal import DELEGATION_TYPE, Delegation, DelegationStatement, Identity
 from signoff.record.values import Closed, Digest, Glob, Text, TimeField, format_time, parse, parse_digest, parse_time
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, unchanged
+from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
 
 LONGEST: Final = timedelta(days=366)
 MAX_GROUPS: Final = 256
@@ -98,12 +98,7 @@ def _archive(witness: Witness, digest: Digest, bundle: bytes) -> None:
 def _update(review: Review) -> Reply:
     if not unchanged(review, "spec"):
         raise Refused(_ONCE, where="spec")
-    if unchanged(review, "grant"):
-        return Reply()
-    if "grant" in review.obj:
-        raise Refused("only admission writes this field", where="grant", mend="leave it as it is")
-    # kubectl replace sends the manifest alone: what admission wrote stays.
-    return Reply(patch=({"op": "add", "path": "/grant", "value": (review.old or {})["grant"]},))
+    return kept(review, "grant")
 
 
 def _delegation(witness: Witness, review: Review) -> Delegation:

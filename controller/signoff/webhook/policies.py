@@ -21,13 +21,13 @@ from signoff.record.seal import POLICY_TYPE, PolicyStatement, PublishedPolicy
 from signoff.record.trust import Answer
 from signoff.record.values import Digest, format_time, parse, parse_digest
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, unchanged
+from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
 
 
 def seal(witness: Witness, review: Review) -> Reply:
     """Answer the mutating review."""
     if review.operation == "UPDATE" and unchanged(review, "spec"):
-        return _same(review)
+        return kept(review, "publication")
     if "publication" in review.obj and not (review.old is not None and unchanged(review, "publication")):
         raise Refused("only admission writes this field", where="publication", mend="leave it out")
     content = dumps(review.obj.get("spec"))
@@ -72,15 +72,6 @@ def check(witness: Witness, review: Review) -> Reply:
     if any(field(review.obj, "publication", name) != said for name, said in _shown(published).items()):
         raise Refused("says other than what was published", where="publication", mend="leave it out")
     return Reply()
-
-
-def _same(review: Review) -> Reply:
-    if unchanged(review, "publication"):
-        return Reply()
-    if "publication" in review.obj:
-        raise Refused("only admission writes this field", where="publication", mend="leave it as it is")
-    # kubectl replace sends the manifest alone: what admission wrote stays.
-    return Reply(patch=({"op": "add", "path": "/publication", "value": (review.old or {})["publication"]},))
 
 
 def _publisher(witness: Witness, review: Review) -> Resolved:

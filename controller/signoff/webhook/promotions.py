@@ -21,7 +21,7 @@ from signoff.record.seal import PromotionName, Submission
 from signoff.record.values import RequestId, format_time
 from signoff.webhook.cluster import ClusterError
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, unchanged
+from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
 
 _CHANGED = (
     "spec: a request does not change once it was submitted, for what is approved is what was asked; "
@@ -100,13 +100,7 @@ def submission_of(witness: Witness, obj: Mapping[str, Json], spec: Spec) -> Subm
 def _update(review: Review) -> Reply:
     if not unchanged(review, "spec"):
         return Reply(denial=_CHANGED)
-    if unchanged(review, "submission"):
-        return Reply()
-    old = review.old or {}
-    if "submission" in review.obj:
-        raise Refused("only admission writes this field", where="submission", mend="leave it as it is")
-    # kubectl replace sends the manifest alone: what admission wrote stays.
-    return Reply(patch=({"op": "add", "path": "/submission", "value": old["submission"]},))
+    return kept(review, "submission")
 
 
 def _require_room(witness: Witness, review: Review) -> None:

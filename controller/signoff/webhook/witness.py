@@ -23,7 +23,7 @@ from signoff.record.trust import Answer, speaks_for, valid_when_stored
 from signoff.record.values import RequestId
 from signoff.verify.reader import Reader
 from signoff.webhook.cluster import Cluster
-from signoff.webhook.review import Review
+from signoff.webhook.review import Reply, Review
 
 
 class Refused(SignoffError):
@@ -86,3 +86,13 @@ def unchanged(review: Review, name: str) -> bool:
     if (name in review.obj) != (name in old):
         return False
     return name not in old or dumps(review.obj[name]) == dumps(old[name])
+
+
+def kept(review: Review, name: str) -> Reply:
+    """Answer an update that leaves the spec as it is: what admission wrote into this field stays, and nobody else writes it."""
+    if unchanged(review, name):
+        return Reply()
+    if name in review.obj:
+        raise Refused("only admission writes this field", where=name, mend="leave it as it is")
+    # kubectl replace sends the manifest alone.
+    return Reply(patch=({"op": "add", "path": f"/{name}", "value": (review.old or {})[name]},))
