@@ -137,7 +137,7 @@ class World:
                 spec=read,
                 cluster="demo",
                 submissions=(self.submit(spec, by, name),),
-                route=route(read, policies or (self.published,), History(live, live_tier)),
+                route=route(read, policies or (self.published,), History(live.version if live is not None else "", live_tier)),
                 live=live,
                 explanation=example_explanation(),
                 origin="the example",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -162,7 +163,11 @@ def any_publisher(patch: Patch) -> None:
 
 def no_history(patch: Patch) -> None:
     """Rules are told that something is live, whatever is."""
-    patch.setattr(routing, "facts_of", lambda *asked: {**facts_of(*asked), "incumbent.exists": True})
+    patch.setattr(
+        routing,
+        "facts_of",
+        lambda spec, history, model_class: facts_of(spec, replace(history, version=history.version or "1"), model_class),
+    )
 
 
 def unheard_claims(patch: Patch) -> None:

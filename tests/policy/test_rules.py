@@ -67,7 +67,7 @@ def asking(case: dict[str, Any]) -> tuple[Spec, History]:
     spec.pop("validFor", None)
     spec |= {"materiality": case["claims"]} if "claims" in case else {}
     spec |= {"validFor": case["valid"]} if "valid" in case else {}
-    return read_spec(spec), History(LIVE, case["live"]) if "live" in case else History()
+    return read_spec(spec), History(LIVE.version, case["live"]) if "live" in case else History()
 
 
 @each("leads")
@@ -99,7 +99,7 @@ def test_a_condition_that_does_not_compile_is_refused_with_its_position(case: di
 
 
 def test_every_variable_can_be_asked_for_and_is_given() -> None:
-    facts = facts_of(read_spec(replacing()), History(LIVE, "tier-2"), "a class")
+    facts = facts_of(read_spec(replacing()), History(LIVE.version, "tier-2"), "a class").by_name()
     assert set(facts) == {*FACTS, *CLAIMS}
     kinds = {**FACTS, **CLAIMS}
     asks = {
@@ -119,7 +119,7 @@ def test_every_variable_can_be_asked_for_and_is_given() -> None:
 @pytest.mark.parametrize("name", CLAIMS)
 def test_rules_do_not_see_claims(name: str) -> None:
     with pytest.raises(NoAnswer, match="undeclared reference"):
-        holds(f"{name}.size() >= 0", facts_of(read_spec(SPEC), History(), None), claims=False)
+        holds(f"{name}.size() >= 0", facts_of(read_spec(SPEC), History(), None).by_name(), claims=False)
 
 
 CONDITIONS = st.sampled_from(
@@ -189,7 +189,7 @@ def test_a_route_says_what_the_rules_saw() -> None:
 
 
 def test_a_policy_without_conditions_routes_as_it_always_did() -> None:
-    found = route(read_spec(SPEC), [published(POLICY)], History(LIVE, "tier-2"))
+    found = route(read_spec(SPEC), [published(POLICY)], History(LIVE.version, "tier-2"))
     assert set(found.inputs) == {"environment", "model", "namespaces"}
 
 
@@ -202,7 +202,7 @@ def test_a_policys_bytes_are_its_own_again() -> None:
 def test_a_frozen_route_follows_from_the_payload_alone(world: World) -> None:
     followed = world.publish("credit-models", policy([["again", "tier-2", 'incumbent.tier == "tier-2"']], [["pop", "tier-1", "false"]]))
     frozen = world.freeze(replacing(), policies=(followed,), live=LIVE, live_tier="tier-2")
-    assert history_of(frozen.freeze) == History(LIVE, "tier-2")
+    assert history_of(frozen.freeze) == History(LIVE.version, "tier-2")
     assert frozen.freeze.route.tier == "tier-2"
     assert derived_again(frozen.freeze, [followed])
 

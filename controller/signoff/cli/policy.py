@@ -17,10 +17,10 @@ from signoff.policy.facts import History
 from signoff.policy.routing import Judged, Step, facts_for, judge, route
 from signoff.policy.schema import Published, read_policy
 from signoff.record.canonical import Json, dumps
-from signoff.record.freeze import LiveIncumbent, Tier
+from signoff.record.freeze import Tier
 from signoff.record.promotion import as_json
 from signoff.record.request import KIND, Spec, read_spec
-from signoff.record.values import RequestId, sha256
+from signoff.record.values import sha256
 
 _POLICY_KIND: Final = "PromotionPolicy"
 _ALL: Final = """  signoff policy test policy.yaml cases.yaml
@@ -188,10 +188,7 @@ def _promotion(path: Path) -> Spec:
 
 
 def _history(live: tuple[str, Tier] | None) -> History:
-    if live is None:
-        return History()
-    version, tier = live
-    return History(LiveIncumbent(id=RequestId("0" * 64), event=sha256(b""), version=version, digest=sha256(b"")), tier)
+    return History(*live) if live is not None else History()
 
 
 def _of_kind(path: Path, kind: str) -> Mapping[str, Json]:

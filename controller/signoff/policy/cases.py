@@ -14,7 +14,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from signoff.policy.conditions import Fact
+from signoff.policy.facts import Facts, History
 from signoff.policy.routing import Judged, judge
 from signoff.policy.schema import Published
 from signoff.record.canonical import Json, dumps
@@ -72,7 +72,7 @@ def read_table(value: Json, where: str) -> Table:
     return parse(Table, dumps(value), where)
 
 
-def facts_of_case(table: Table, case: Case, policy: Published) -> Mapping[str, Fact] | None:
+def facts_of_case(table: Table, case: Case, policy: Published) -> Facts | None:
     """Return the facts of a case as the policy sees them, or None where it does not cover it; `RecordError` where too little is said."""
     said = _merged(table.defaults, case.facts)
     if said.model is None or said.environment is None or said.namespaces is None:
@@ -85,21 +85,19 @@ def facts_of_case(table: Table, case: Case, policy: Published) -> Mapping[str, F
         raise RecordError("says only one of incumbent.version and incumbent.tier", where=f"case {case.name!r}", mend="say both or neither")
     if not all(policy.spec.covers(said.model, namespace) for namespace in said.namespaces):
         return None
-    return {
-        "model.name": said.model,
-        "model.version": said.version or "",
-        "model.class": policy.spec.class_of(said.model, said.namespaces) or "",
-        "target.environment": said.environment,
-        "target.clusters": list(said.clusters or ()),
-        "target.namespaces": list(said.namespaces),
-        "validity.hours": said.hours or 0,
-        "incumbent.exists": said.live is not None,
-        "incumbent.version": said.live or "",
-        "incumbent.tier": said.live_tier or "",
-        "claims.materiality": dict(said.materiality or {}),
-        "claims.candidate": {name: float(figure) for name, figure in (said.candidate or {}).items()},
-        "claims.incumbent": {name: float(figure) for name, figure in (said.incumbent or {}).items()},
-    }
+    return Facts(
+        model=said.model,
+        version=said.version or "",
+        model_class=policy.spec.class_of(said.model, said.namespaces) or "",
+        environment=said.environment,
+        clusters=said.clusters or (),
+        namespaces=said.namespaces,
+        hours=said.hours or 0,
+        history=History(said.live or "", said.live_tier),
+        materiality=said.materiality or {},
+        candidate=_figures(said.candidate),
+        incumbent=_figures(said.incumbent),
+    )
 
 
 def run_case(table: Table, case: Case, policy: Published) -> Judged | None:
@@ -117,3 +115,7 @@ def as_expected(case: Case, judged: Judged | None) -> bool:
 
 def _merged(defaults: Said, facts: Said) -> Said:
     return defaults.model_copy(update={name: getattr(facts, name) for name in facts.model_fields_set})
+
+
+def _figures(said: Mapping[str, Figure] | None) -> dict[str, float]:
+    return {name: float(figure) for name, figure in (said or {}).items()}

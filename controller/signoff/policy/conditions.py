@@ -11,18 +11,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import lru_cache
-from typing import Final, Literal, TypeAlias
-
-from cel_expr_python import cel
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from signoff.errors import SignoffError
+from signoff.policy.facts import Fact
 from signoff.policy.schema import PolicySpec
 from signoff.record.values import RecordError
 
+if TYPE_CHECKING:
+    from cel_expr_python import cel
+
 Kind = Literal["text", "yes or no", "whole number", "list of text", "text by name", "figure by name"]
-Fact: TypeAlias = "str | bool | int | Sequence[str] | Mapping[str, str] | Mapping[str, float]"
 
 FACTS: Final[Mapping[str, tuple[Kind, str]]] = {
     "model.name": ("text", "the model's name"),
@@ -45,14 +46,6 @@ CLAIMS: Final[Mapping[str, tuple[Kind, str]]] = {
 }
 """What `raise` sees besides: the requester's word."""
 
-_TYPES: Final[Mapping[Kind, cel.Type]] = {
-    "text": cel.Type.STRING,
-    "yes or no": cel.Type.BOOL,
-    "whole number": cel.Type.INT,
-    "list of text": cel.Type.List(cel.Type.STRING),
-    "text by name": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
-    "figure by name": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
-}
 _POSITION: Final = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<what>[^\n]*)")
 _KEPT: Final = 1024
 
@@ -78,19 +71,28 @@ def holds(condition: str, facts: Mapping[str, Fact], *, claims: bool) -> bool:
     names = (*FACTS, *CLAIMS) if claims else tuple(FACTS)
     expression = _compiled(condition, claims=claims)
     try:
-        value = expression.eval(data={name: facts[name] for name in names if name in facts})
-        answer = value.value() if value.type() == cel.Type.BOOL else None
+        answer = expression.eval(data={name: facts[name] for name in names}).value()
     except RuntimeError as error:
         raise NoAnswer(_told(error)) from None
     if not isinstance(answer, bool):
-        raise NoAnswer(_told(value.value()))
+        raise NoAnswer(_told(answer))
     return answer
 
 
 @lru_cache(maxsize=2)
 def _environment(*, claims: bool) -> cel.Env:
+    from cel_expr_python import cel  # noqa: PLC0415 - the gate evaluates nothing, and need not hold the evaluator
+
+    types: dict[Kind, Any] = {
+        "text": cel.Type.STRING,
+        "yes or no": cel.Type.BOOL,
+        "whole number": cel.Type.INT,
+        "list of text": cel.Type.List(cel.Type.STRING),
+        "text by name": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
+        "figure by name": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
+    }
     declared = {**FACTS, **CLAIMS} if claims else FACTS
-    return cel.NewEnv(variables={name: _TYPES[kind] for name, (kind, _) in declared.items()})
+    return cel.NewEnv(variables={name: types[kind] for name, (kind, _) in declared.items()})
 
 
 @lru_cache(maxsize=_KEPT)
@@ -99,8 +101,9 @@ def _compiled(condition: str, *, claims: bool) -> cel.Expression:
         expression = _environment(claims=claims).compile(condition)
     except RuntimeError as error:
         raise NoAnswer(_positioned(str(error))) from None
-    if expression.return_type() != cel.Type.BOOL:
-        raise NoAnswer(f"a condition is true or false, and this is of type {expression.return_type().name()}")
+    kind = expression.return_type().name()
+    if kind != "BOOL":
+        raise NoAnswer(f"a condition is true or false, and this is of type {kind}")
     return expression
 
 

@@ -8,14 +8,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
-from signoff.policy.conditions import Fact
 from signoff.policy.schema import TIERS
-from signoff.record.freeze import Freeze, LiveIncumbent, Tier
+from signoff.record.freeze import Freeze, Tier
 from signoff.record.request import ClaimedMetric, Spec
+
+Fact: TypeAlias = "str | bool | int | Sequence[str] | Mapping[str, str] | Mapping[str, float]"
 
 INCUMBENT: Final = "incumbent"
 """The input of a route that says the history."""
@@ -23,47 +24,74 @@ INCUMBENT: Final = "incumbent"
 
 @dataclass(frozen=True)
 class History:
-    """What the archive holds as live for the model, environment and cluster, and the tier in which that was decided; both or neither."""
+    """The live version for a model, environment and cluster, and the tier in which it was decided; neither where nothing is live."""
 
-    live: LiveIncumbent | None = None
+    version: str = ""
     tier: Tier | None = None
 
     def __str__(self) -> str:
-        return f"{self.live.version} ({self.tier})" if self.live is not None else "none"
+        return f"{self.version} ({self.tier})" if self.version else "none"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What rules see of one request, as one policy sees it. ``hours`` 0 is without end."""
+
+    model: str
+    environment: str
+    namespaces: Sequence[str]
+    version: str = ""
+    model_class: str = ""
+    clusters: Sequence[str] = ()
+    hours: int = 0
+    history: History = History()
+    materiality: Mapping[str, str] = field(default_factory=dict)
+    candidate: Mapping[str, float] = field(default_factory=dict)
+    incumbent: Mapping[str, float] = field(default_factory=dict)
+
+    def by_name(self) -> dict[str, Fact]:
+        """Return them by the names of `conditions.FACTS` and `conditions.CLAIMS`."""
+        return {
+            "model.name": self.model,
+            "model.version": self.version,
+            "model.class": self.model_class,
+            "target.environment": self.environment,
+            "target.clusters": list(self.clusters),
+            "target.namespaces": list(self.namespaces),
+            "validity.hours": self.hours,
+            "incumbent.exists": bool(self.history.version),
+            "incumbent.version": self.history.version,
+            "incumbent.tier": self.history.tier or "",
+            "claims.materiality": dict(self.materiality),
+            "claims.candidate": dict(self.candidate),
+            "claims.incumbent": dict(self.incumbent),
+        }
+
+
+def facts_of(spec: Spec, history: History, model_class: str | None) -> Facts:
+    """Return the facts of a request, verified and claimed."""
+    shown, target = spec.comparison, spec.target
+    return Facts(
+        model=spec.model.name,
+        version=spec.model.version,
+        model_class=model_class or "",
+        environment=target.environment,
+        clusters=target.clusters,
+        namespaces=target.namespaces,
+        hours=spec.hours,
+        history=history,
+        materiality=spec.materiality or {},
+        candidate=_figures(shown.candidate.metrics),
+        incumbent=_figures(shown.incumbent.metrics if shown.incumbent is not None else ()),
+    )
 
 
 def history_of(freeze: Freeze) -> History:
     """Return the history that a frozen route was derived from, as the payload says it."""
-    live = freeze.live
-    if live is None:
+    if freeze.live is None:
         return History()
-    told = freeze.route.inputs.get(INCUMBENT)
-    return History(live, next((tier for tier in TIERS if str(History(live, tier)) == told), None))
-
-
-def hours_of(spec: Spec) -> int:
-    """Return for how many hours a request asks; 0 is without end."""
-    return int(spec.validFor.removesuffix("h")) if spec.validFor is not None else 0
-
-
-def facts_of(spec: Spec, history: History, model_class: str | None) -> dict[str, Fact]:
-    """Return the facts of a request, verified and claimed, by the names of `conditions.FACTS` and `conditions.CLAIMS`."""
-    live, shown = history.live, spec.comparison
-    return {
-        "model.name": spec.model.name,
-        "model.version": spec.model.version,
-        "model.class": model_class or "",
-        "target.environment": spec.target.environment,
-        "target.clusters": list(spec.target.clusters),
-        "target.namespaces": list(spec.target.namespaces),
-        "validity.hours": hours_of(spec),
-        "incumbent.exists": live is not None,
-        "incumbent.version": live.version if live is not None else "",
-        "incumbent.tier": history.tier or "",
-        "claims.materiality": dict(spec.materiality or {}),
-        "claims.candidate": _figures(shown.candidate.metrics),
-        "claims.incumbent": _figures(shown.incumbent.metrics if shown.incumbent is not None else ()),
-    }
+    version, told = freeze.live.version, freeze.route.inputs.get(INCUMBENT)
+    return History(version, next((tier for tier in TIERS if str(History(version, tier)) == told), None))
 
 
 def _figures(metrics: Sequence[ClaimedMetric]) -> dict[str, float]:

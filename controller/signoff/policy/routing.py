@@ -23,8 +23,8 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from signoff.errors import SignoffError
-from signoff.policy.conditions import Fact, NoAnswer, holds
-from signoff.policy.facts import INCUMBENT, History, facts_of, history_of, hours_of
+from signoff.policy.conditions import NoAnswer, holds
+from signoff.policy.facts import INCUMBENT, Fact, Facts, History, facts_of, history_of
 from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, Published, Rule
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
@@ -70,8 +70,9 @@ class Judged:
         return self.policy.spec.tiers[self.tier]
 
 
-def judge(policy: Published, facts: Mapping[str, Fact]) -> Judged:
+def judge(policy: Published, seen: Facts) -> Judged:
     """Return what a policy makes of these facts, rule by rule."""
+    facts = seen.by_name()
     steps = list(_matching(policy.spec.rules, facts))
     last = steps[-1]
     if last.answer == "holds":
@@ -135,7 +136,7 @@ def derived_again(freeze: Freeze, policies: Sequence[Published]) -> bool:
         return False
 
 
-def facts_for(policy: Published, spec: Spec, history: History) -> Mapping[str, Fact]:
+def facts_for(policy: Published, spec: Spec, history: History) -> Facts:
     """Return the facts of a request as this policy sees them."""
     return facts_of(spec, history, policy.spec.class_of(spec.model.name, spec.target.namespaces))
 
@@ -175,7 +176,7 @@ def _strictest(judged: Sequence[Judged]) -> Judged:
 def _urgency(spec: Spec, followed: Judged) -> dict[str, str]:
     if not followed.policy.spec.is_emergency(followed.rule):
         return {}
-    return {EMERGENCY: f"for {hours_of(spec)} hours; a full approval is owed"}
+    return {EMERGENCY: f"for {spec.hours} hours; a full approval is owed"}
 
 
 def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str, str]:

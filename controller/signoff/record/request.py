@@ -184,6 +184,11 @@ class Spec(Closed):
     attempt: Annotated[int, Field(ge=1, le=10_000)] | None = None
     supersedes: IdField | None = None
 
+    @property
+    def hours(self) -> int:
+        """For how many hours the promotion is asked for; 0 is without end."""
+        return int(self.validFor.removesuffix("h")) if self.validFor is not None else 0
+
     @model_validator(mode="after")
     def _candidate_is_the_model(self) -> Self:
         candidate, model = self.comparison.candidate, self.model

@@ -198,7 +198,7 @@ class Reader:
         verified = self.outcome(live.id)
         if verified.digest != live.event:
             raise Damaged(f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it")
-        return History(live, verified.freeze.route.tier)
+        return History(live.version, verified.freeze.route.tier)
 
     def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
         """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""

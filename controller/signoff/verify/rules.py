@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
-from signoff.policy.facts import hours_of
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import includes, is_short, laxity
 from signoff.record.canonical import Json, b64decode
@@ -160,7 +159,7 @@ def route(case: Case) -> None:
     hasty = case.published(chosen[0].statement).spec.is_emergency(frozen.rule)
     if hasty != (EMERGENCY in frozen.inputs):
         raise NotBelieved("does not say of itself whether it is an emergency, as its policy does", where="event.route.inputs")
-    if hasty and not is_short(hours_of(case.freeze.request.spec)):
+    if hasty and not is_short(case.freeze.request.spec.hours):
         raise NotBelieved("an emergency is promoted for at most 24 hours", where="event.route.inputs")
     if min(asked)[1] != frozen.policy:
         raise NotBelieved("a stricter policy was considered than the one that was followed", where="event.route")

@@ -241,7 +241,7 @@ def admits(event: Admission, question: Question) -> None:
 def _verified(case: Case) -> Verified:
     freeze = case.freeze
     decisions = tuple(entry.decided for entry in case.statement.predicate.approver)
-    valid_for = freeze.request.spec.validFor
+    hours = freeze.request.spec.hours
     latest = max(parse_time(decided.time) for decided in decisions)
     return Verified(
         id=freeze.id,
@@ -252,6 +252,6 @@ def _verified(case: Case) -> Verified:
         decisions=decisions,
         images=frozenset(Digest(f"sha256:{one.digest.sha256}") for one in image_subjects(freeze)),
         artifacts=frozenset(Digest(f"sha256:{one.digest.sha256}") for one in artifact_subjects(freeze)),
-        valid_until=latest + timedelta(hours=int(valid_for.removesuffix("h"))) if valid_for else None,
+        valid_until=latest + timedelta(hours=hours) if hours else None,
         stored_at=case.outcome.filed.stored_at,
     )
