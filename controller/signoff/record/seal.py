@@ -132,7 +132,17 @@ class Identity(Closed):
         return Principal(issuer=self.issuer, subject=self.subject, name=self.subject).key
 
 
-class Delegation(Witnessed):
+class DelegationScope(Closed):
+    """What is granted, as the grantor writes it: on which models and tiers, from when until when, and why."""
+
+    models: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
+    tiers: Annotated[tuple[Literal["tier-1", "tier-2"], ...], Field(min_length=1, max_length=2)]
+    validFrom: TimeField
+    validUntil: TimeField
+    reason: Text
+
+
+class Delegation(Witnessed, DelegationScope):
     """The predicate of a delegation. Its subject is ``grantee``, whose digest is the grantee's key.
 
     ``username`` and ``groups`` are the API server's word of the grantor when they granted: by these it is asked again, at the press, what
@@ -144,11 +154,6 @@ class Delegation(Witnessed):
     username: Line
     groups: Annotated[tuple[Line, ...], Field(max_length=256)]
     grantee: Identity
-    models: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
-    tiers: Annotated[tuple[Literal["tier-1", "tier-2"], ...], Field(min_length=1, max_length=2)]
-    validFrom: TimeField
-    validUntil: TimeField
-    reason: Text
     method: Method
     time: TimeField
 

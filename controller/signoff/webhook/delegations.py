@@ -11,9 +11,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Final, Literal
-
-from pydantic import Field
+from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists
@@ -22,8 +20,8 @@ from signoff.decision.seals import delegation_bundle, signed_by
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import Json, dumps
 from signoff.record.promotion import as_json
-from signoff.record.seal import DELEGATION_TYPE, Delegation, DelegationStatement, Identity
-from signoff.record.values import Closed, Digest, Glob, Text, TimeField, format_time, parse, parse_digest, parse_time
+from signoff.record.seal import DELEGATION_TYPE, Delegation, DelegationScope, DelegationStatement, Identity
+from signoff.record.values import Digest, format_time, parse, parse_digest, parse_time
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
 
@@ -32,15 +30,10 @@ MAX_GROUPS: Final = 256
 _ONCE: Final = "a grant is made once and not changed; delete it to take it back, and make another"
 
 
-class DelegationSpec(Closed):
+class DelegationSpec(DelegationScope):
     """``PromotionDelegation.spec``."""
 
     to: Identity
-    models: Annotated[tuple[Glob, ...], Field(min_length=1, max_length=64)]
-    tiers: Annotated[tuple[Literal["tier-1", "tier-2"], ...], Field(min_length=1, max_length=2)]
-    validFrom: TimeField
-    validUntil: TimeField
-    reason: Text
 
 
 def seal(witness: Witness, review: Review) -> Reply:
@@ -121,11 +114,7 @@ def _delegation(witness: Witness, review: Review) -> Delegation:
         "username": who.username,
         "groups": groups,
         "grantee": as_json(spec.to),
-        "models": list(spec.models),
-        "tiers": list(spec.tiers),
-        "validFrom": spec.validFrom,
-        "validUntil": spec.validUntil,
-        "reason": spec.reason,
+        **{name: said for name, said in as_json(spec).items() if name in DelegationScope.model_fields},
         "method": who.method,
         "time": format_time(now),
     }
