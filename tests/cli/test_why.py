@@ -7,6 +7,7 @@ from archive_fixture import Site
 from world import CARLA, DAVID, POLICY, SPEC
 
 from signoff.archive import layout
+from signoff.policy.facts import History
 from signoff.record.canonical import dumps
 from signoff.record.values import sha256
 
@@ -206,11 +207,14 @@ def test_an_emergency_is_told_until_somebody_decided_in_full(site: Site, verdict
     again = site.decided(site.frozen(lambda spec: replaced(spec, 2, "12h"), name="again", **others), DAVID)
     assert again.is_emergency
     assert site.world.reader.decided_in_full(first) is None, "another emergency answers for none"
+    assert site.world.reader.as_history(live) == History(), "nobody is routed as a further version for having hurried with the first"
     live = site.world.reader.incumbent("credit-scoring", "production", "demo")
     full = site.decided(
         site.frozen(lambda spec: replaced(spec, 3, "8760h"), name="full", **{**others, "live": live}), DAVID, verdict=verdict
     )
     assert not full.is_emergency
+    gone_live = site.world.reader.incumbent("credit-scoring", "production", "demo")
+    assert site.world.reader.as_history(gone_live) == (History("2.4.0", "tier-2") if verdict == "Approve" else History())
     out = " ".join(site.run("why", first.id).out.split())
     assert "EMERGENCY" not in out
     assert f"{'approved' if verdict == 'Approve' else 'rejected'} in full since, by {full.id}" in out

@@ -158,3 +158,22 @@ def test_an_emergency_goes_live_for_a_day_and_owes_a_full_approval(office: Offic
         assert "EMERGENCY" in told.stdout
     finally:
         bank.kubectl(PAULA, "delete", "promotionpolicy", policy["metadata"]["name"])
+
+
+def test_bypass_14_an_emergency_is_no_way_around_the_committee(committee: Office, bank: Bank) -> None:
+    """What went live in a hurry is no history: the next version is still the first that anybody decides on in full."""
+    rules = conditional(committee)["spec"]["rules"]
+    publish(bank, conditional(committee, rules=[{"name": "outage", "tier": "tier-2", "emergency": True}, *rules]))
+
+    def hurried(spec: dict[str, Any]) -> None:
+        a_minor_change(spec)
+        spec["validFor"] = "24h"
+
+    assert committee.frozen(hurried)["rule"] == "outage"
+    committee.decide(CARLA)
+    committee.until(lambda: committee.condition("Promoted").get("status") == "True")
+    next_version(committee)
+    status = committee.frozen(a_minor_change)
+    assert (status["tier"], status["rule"]) == ("tier-1", "first-version")
+    committee.decide(CARLA)
+    committee.until(lambda: "1 more of 2" in committee.status()["message"])

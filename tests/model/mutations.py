@@ -176,7 +176,7 @@ def unheard_claims(patch: Patch) -> None:
     patch.setattr(
         routing,
         "_asked",
-        lambda rule, facts, *, raising: Step(rule, raising, "does not hold") if raising else real(rule, facts, raising=False),
+        lambda rule, seen, *, raising: Step(rule, raising, "does not hold") if raising else real(rule, seen, raising=False),
     )
 
 

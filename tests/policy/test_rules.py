@@ -95,11 +95,12 @@ def test_a_condition_that_does_not_compile_is_refused_with_its_position(case: di
         check_conditions(read_policy(spec))
     assert case["why"] in refused.value.what
     assert refused.value.where == f"spec.{'raise' if raising else 'rules'}[0].when"
-    assert "docs/policies.md" in refused.value.mend
+    assert "model.name, model.version, model.class" in refused.value.mend
+    assert ("claims.materiality" in refused.value.mend) is raising
 
 
 def test_every_variable_can_be_asked_for_and_is_given() -> None:
-    facts = facts_of(read_spec(replacing()), History(LIVE.version, "tier-2"), "a class").by_name()
+    facts = facts_of(read_spec(replacing()), History(LIVE.version, "tier-2"), "a class").by_name
     assert set(facts) == {*FACTS, *CLAIMS}
     kinds = {**FACTS, **CLAIMS}
     asks = {
@@ -119,7 +120,7 @@ def test_every_variable_can_be_asked_for_and_is_given() -> None:
 @pytest.mark.parametrize("name", CLAIMS)
 def test_rules_do_not_see_claims(name: str) -> None:
     with pytest.raises(NoAnswer, match="undeclared reference"):
-        holds(f"{name}.size() >= 0", facts_of(read_spec(SPEC), History(), None).by_name(), claims=False)
+        holds(f"{name}.size() >= 0", facts_of(read_spec(SPEC), History(), None).by_name, claims=False)
 
 
 CONDITIONS = st.sampled_from(
@@ -211,11 +212,12 @@ def test_a_frozen_route_follows_from_the_payload_alone(world: World) -> None:
     "change",
     [
         {"inputs": {"incumbent": "2.3.0 (tier-1)"}},
+        {"inputs": {"incumbent": "2.3.0 (tier-9)"}},
         {"inputs": {"incumbent": "none"}},
         {"inputs": {"valid for": "24h"}},
         {"rule": "other", "considered": {"rule": "other"}},
     ],
-    ids=["another tier of the live version", "no live version", "another validity", "a rule that did not match"],
+    ids=["another tier of the live version", "no such tier", "no live version", "another validity", "a rule that did not match"],
 )
 def test_a_route_that_does_not_follow_is_found(world: World, change: dict[str, Any]) -> None:
     listed = [["again", "tier-2", 'incumbent.tier == "tier-2"'], ["other", "tier-2", "false"]]

@@ -62,7 +62,8 @@ def check_conditions(policy: PolicySpec, where: str = "spec") -> None:
                 try:
                     _compiled(rule.when, claims=claims)
                 except NoAnswer as error:
-                    mend = f"correct the condition of rule {rule.name}; what it may use is listed in docs/policies.md"
+                    names = ", ".join((*FACTS, *CLAIMS) if claims else FACTS)
+                    mend = f"correct the condition of rule {rule.name}; it may use {names}"
                     raise RecordError(error.what, where=f"{where}.{field}[{index}].when", mend=mend) from None
 
 
@@ -109,7 +110,8 @@ def _compiled(condition: str, *, claims: bool) -> cel.Expression:
 
 def _positioned(message: str) -> str:
     found = _POSITION.search(message)
-    return f"line {found['line']}, column {found['column']}: {found['what']}" if found else _told(message)
+    what = found["what"].removesuffix(" (in container '')") if found else ""
+    return f"line {found['line']}, column {found['column']}: {what}" if found else _told(message)
 
 
 def _told(error: object) -> str:

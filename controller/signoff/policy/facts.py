@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Final, TypeAlias
 
 from signoff.policy.schema import TIERS
@@ -24,7 +25,9 @@ INCUMBENT: Final = "incumbent"
 
 @dataclass(frozen=True)
 class History:
-    """The live version for a model, environment and cluster, and the tier in which it was decided; neither where nothing is live."""
+    """The live version for a model, environment and cluster, and the tier in which it was decided; neither where nothing is live. What went
+    live in an emergency is passed over.
+    """
 
     version: str = ""
     tier: Tier | None = None
@@ -49,6 +52,7 @@ class Facts:
     candidate: Mapping[str, float] = field(default_factory=dict)
     incumbent: Mapping[str, float] = field(default_factory=dict)
 
+    @cached_property
     def by_name(self) -> dict[str, Fact]:
         """Return them by the names of `conditions.FACTS` and `conditions.CLAIMS`."""
         return {
@@ -88,10 +92,9 @@ def facts_of(spec: Spec, history: History, model_class: str | None) -> Facts:
 
 def history_of(freeze: Freeze) -> History:
     """Return the history that a frozen route was derived from, as the payload says it."""
-    if freeze.live is None:
-        return History()
-    version, told = freeze.live.version, freeze.route.inputs.get(INCUMBENT)
-    return History(version, next((tier for tier in TIERS if str(History(version, tier)) == told), None))
+    version, _, rest = freeze.route.inputs.get(INCUMBENT, "").partition(" ")
+    tier = next((one for one in TIERS if rest == f"({one})"), None)
+    return History(version, tier) if tier is not None else History()
 
 
 def _figures(metrics: Sequence[ClaimedMetric]) -> dict[str, float]:

@@ -18,13 +18,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
 from signoff.errors import SignoffError
 from signoff.policy.conditions import NoAnswer, holds
-from signoff.policy.facts import INCUMBENT, Fact, Facts, History, facts_of, history_of
+from signoff.policy.facts import INCUMBENT, Facts, History, facts_of, history_of
 from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, Published, Rule
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
@@ -72,8 +72,7 @@ class Judged:
 
 def judge(policy: Published, seen: Facts) -> Judged:
     """Return what a policy makes of these facts, rule by rule."""
-    facts = seen.by_name()
-    steps = list(_matching(policy.spec.rules, facts))
+    steps = list(_matching(policy.spec.rules, seen))
     last = steps[-1]
     if last.answer == "holds":
         rule, tier = last.rule.name, last.rule.tier
@@ -82,31 +81,31 @@ def judge(policy: Published, seen: Facts) -> Judged:
     before = f"{rule} ({tier})"
     steps += [Step(one, raising=False, answer="not asked") for one in policy.spec.rules[len(steps) :]]
     for one in policy.spec.raising:
-        step = _asked(one, facts, raising=True)
+        step = _asked(one, seen, raising=True)
         steps.append(step)
         if step.answer != "does not hold" and TIERS.index(one.tier) < TIERS.index(tier):
             rule, tier = one.name, one.tier
     return Judged(policy, rule, tier, before, tuple(steps))
 
 
-def _matching(rules: Iterable[Rule], facts: Mapping[str, Fact]) -> Iterable[Step]:
+def _matching(rules: Iterable[Rule], seen: Facts) -> Iterable[Step]:
     for rule in rules:
-        step = _asked(rule, facts, raising=False)
+        step = _asked(rule, seen, raising=False)
         yield step
         if step.answer != "does not hold":
             return
 
 
-def is_short(hours: Fact) -> bool:
+def is_short(hours: int) -> bool:
     """Whether a promotion for so many hours may be one in an emergency; 0 is without end."""
-    return isinstance(hours, int) and 0 < hours <= EMERGENCY_HOURS
+    return 0 < hours <= EMERGENCY_HOURS
 
 
-def _asked(rule: Rule, facts: Mapping[str, Fact], *, raising: bool) -> Step:
-    if rule.emergency and not is_short(facts["validity.hours"]):
+def _asked(rule: Rule, seen: Facts, *, raising: bool) -> Step:
+    if rule.emergency and not is_short(seen.hours):
         return Step(rule, raising, "does not hold", f"an emergency is promoted for at most {EMERGENCY_HOURS} hours (spec.validFor)")
     try:
-        answer = rule.when is None or holds(rule.when, facts, claims=raising)
+        answer = rule.when is None or holds(rule.when, seen.by_name, claims=raising)
     except NoAnswer as error:
         return Step(rule, raising, "cannot be told", error.what)
     return Step(rule, raising, "holds" if answer else "does not hold")

@@ -192,13 +192,20 @@ class Reader:
         return None
 
     def as_history(self, live: LiveIncumbent | None) -> History:
-        """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier."""
-        if live is None:
-            return History()
-        verified = self.outcome(live.id)
-        if verified.digest != live.event:
-            raise Damaged(f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it")
-        return History(live.version, verified.freeze.route.tier)
+        """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier.
+
+        An emergency makes no history: what was live before it stands in its place, so that nobody is routed more laxly for having hurried.
+        """
+        while live is not None:
+            verified = self.outcome(live.id)
+            if verified.digest != live.event:
+                raise Damaged(
+                    f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it"
+                )
+            if not verified.is_emergency:
+                return History(live.version, verified.freeze.route.tier)
+            live = verified.freeze.live
+        return History()
 
     def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
         """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""
