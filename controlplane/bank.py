@@ -209,12 +209,11 @@ class Bank:
             self._exit.enter_context(self.object_store)
             self.object_store.make_bucket(BUCKET)
         said = ("--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", "--publisher", PEOPLE_ISSUER, PAULA)
-        made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
         for _ in range(INIT_TRIES):
+            made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
             # A store that has just started makes room when it is first written to, and on a busy machine that takes longer than init waits.
             if "the store cannot be reached" not in made.stderr:
                 break
-            made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
         if made.returncode:
             raise ControlPlaneError(f"signoff init failed: {made.stderr.strip()}")
         self.trust = str(yaml.safe_load(made.stdout)["trust"])

@@ -27,7 +27,7 @@ def free_ports(count: int) -> list[int]:
     candidates = random.SystemRandom().sample(range(first, first + size), TRIES)
     free = [port for port in candidates if _is_free(port)][:count]
     if len(free) < count:
-        raise ControlPlaneError(f"no {count} free ports between {FIRST} and {LAST} on {LOOPBACK}; end what listens there")
+        raise ControlPlaneError(f"no {count} free ports between {first} and {first + size - 1} on {LOOPBACK}; end what listens there")
     return free
 
 

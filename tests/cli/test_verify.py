@@ -350,4 +350,4 @@ def test_a_route_that_does_not_follow_from_its_policies_is_a_finding(site: Site)
     assert site.run("verify", frozen.freeze.id, "-o", "json").json["derivation"] == "FAILED"
     ran = site.run("verify")
     assert ran.code == 1
-    assert "its route does not follow from the policies that it names and what was frozen" in " ".join(ran.out.split())
+    assert "the route does not follow from the policies that it names and what was frozen" in " ".join(ran.out.split())

@@ -203,18 +203,22 @@ def test_an_emergency_is_told_until_somebody_decided_in_full(site: Site, verdict
     assert "a full approval is owed, and there is none yet" in " ".join(out.split())
     live = site.world.reader.incumbent("credit-scoring", "production", "demo")
     assert live is not None
-    others = {**hasty(site), "live": live, "live_tier": "tier-2"}
+    others = {**hasty(site), "live": live}
     again = site.decided(site.frozen(lambda spec: replaced(spec, 2, "12h"), name="again", **others), DAVID)
     assert again.is_emergency
     assert site.world.reader.decided_in_full(first) is None, "another emergency answers for none"
-    assert site.world.reader.as_history(live) == History(), "nobody is routed as a further version for having hurried with the first"
+    assert site.world.reader.history_for(first.freeze.request.spec.target, live) == History(owed=True), (
+        "nobody is routed as a further version for having hurried with the first"
+    )
     live = site.world.reader.incumbent("credit-scoring", "production", "demo")
     full = site.decided(
         site.frozen(lambda spec: replaced(spec, 3, "8760h"), name="full", **{**others, "live": live}), DAVID, verdict=verdict
     )
     assert not full.is_emergency
     gone_live = site.world.reader.incumbent("credit-scoring", "production", "demo")
-    assert site.world.reader.as_history(gone_live) == (History("2.4.0", "tier-2") if verdict == "Approve" else History())
+    assert site.world.reader.history_for(full.freeze.request.spec.target, gone_live) == (
+        History("2.4.0", "tier-2") if verdict == "Approve" else History()
+    )
     out = " ".join(site.run("why", first.id).out.split())
     assert "EMERGENCY" not in out
     assert f"{'approved' if verdict == 'Approve' else 'rejected'} in full since, by {full.id}" in out

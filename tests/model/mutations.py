@@ -166,7 +166,7 @@ def no_history(patch: Patch) -> None:
     patch.setattr(
         routing,
         "facts_of",
-        lambda spec, history, model_class: facts_of(spec, replace(history, version=history.version or "1"), model_class),
+        lambda spec, history: facts_of(spec, replace(history, version=history.version or "1")),
     )
 
 

@@ -30,7 +30,7 @@ from signoff.record.canonical import b64decode
 from signoff.record.values import parse_time
 from tests.model import bank, reading
 from tests.model.archive import Archive, Entry
-from tests.model.reading import Event, Frozen, digest_of, suffices
+from tests.model.reading import Event, Frozen, Routed, digest_of, suffices
 
 Value = dict[str, Any]
 FRESH, FRESH_NEGATIVE, GRACE = 10.0, 2.0, 900.0
@@ -91,23 +91,36 @@ class Promises:
         promoted = [one for one in ours if one.promotes and self.has_event(one.id)]
         return max(promoted, key=lambda one: one.stored_at, default=None)
 
-    def route(self, spec: Value) -> tuple[str, dict[str, int]] | None:
-        """Policy and people asked for by the policies in force; None where there are none, or where they cannot be reconciled."""
-        covering: list[tuple[str, int, str, dict[str, int]]] = []
-        model = spec["model"]["name"]
-        first, major = self.live(model) is None, spec.get("materiality", {}).get("change") == "major"
+    def route(self, spec: Value) -> Routed | None:
+        """Who is asked by the policies in force, and why; None where there are none, or where they cannot be reconciled."""
+        model, live = spec["model"]["name"], self.live(spec["model"]["name"])
+        major = spec.get("materiality", {}).get("change") == "major"
+        inputs = {"environment": "production", "model": model, "namespaces": "credit"}
+        covering: list[tuple[str, int, str, str, dict[str, int]]] = []
         for plural, _, name in sorted(self.objects):
             if plural != "promotionpolicies":
                 continue
             text = self.objects[(plural, "", name)]["spec"]
-            if text["models"][0]["names"][0] in {"credit-*", model}:
-                tier = "tier-1" if "tier-1" in text["tiers"] and (first or major) else "tier-2"
-                asks = {role["name"]: role["count"] for role in text["tiers"][tier]["roles"]}
-                covering.append((tier, -sum(asks.values()), name, asks))
+            if text["models"][0]["names"][0] not in {"credit-*", model}:
+                continue
+            tier, rule = "tier-2", "named-individual"
+            if "tier-1" in text["tiers"]:
+                promoted = self.freezes[live.freeze] if live else None
+                inputs["incumbent"] = f"{promoted.spec['model']['version']} ({promoted.tier})" if promoted else "none"
+                inputs["valid for"] = spec.get("validFor") or "no end"
+                tier, rule = ("tier-2", "later") if live else ("tier-1", "first")
+                if major and live:
+                    tier, rule = "tier-1", "major"
+                    inputs[f"raised by {name}"] = "later (tier-2) to tier-1 by major"
+                whens = {one["name"]: one.get("when") for one in (*text["rules"], *text["raise"])}
+                if whens[rule]:
+                    inputs[f"condition of {rule}, {name}"] = whens[rule]
+            asks = {role["name"]: role["count"] for role in text["tiers"][tier]["roles"]}
+            covering.append((tier, -sum(asks.values()), name, rule, asks))
         if not covering:
             return None
-        _, _, name, asks = min(covering, key=lambda one: one[:3])
-        return (name, asks) if all(_includes(asks, other) for *_, other in covering) else None
+        tier, _, name, rule, asks = min(covering, key=lambda one: one[:3])
+        return Routed(name, tier, rule, asks, inputs) if all(_includes(asks, other) for *_, other in covering) else None
 
     def fitting(self, promotion: Value) -> list[Frozen]:
         """The freezes of a promotion that still say what would be frozen now."""
@@ -118,7 +131,7 @@ class Promises:
             for _, one in sorted(self.freezes.items())
             if (one.name, one.spec) == (name, spec)
             and one.live == (live.digest if live else None)
-            and route == (one.policy, one.asks)
+            and route == one.routed
             and self.archive.is_honest(layout.freeze(one.id, one.digest))
         ]
 
@@ -149,7 +162,7 @@ class Promises:
         route = self.route(frozen.spec)
         if not any(groups & set(bank.GROUPS[who]) for groups in frozen.roles.values()):
             return False
-        if route is None or not _includes(frozen.asks, route[1]):
+        if route is None or route.tier < frozen.tier or not _includes(frozen.asks, route.asks):
             return False
         stored = self.presses.get((freeze, who))
         if stored is not None and stored[0] != verdict:

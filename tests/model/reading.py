@@ -23,8 +23,19 @@ class Signed:
 
 
 @dataclass(frozen=True)
+class Routed:
+    """A route taken apart: by which policy, tier and rule, whom it ``asks`` (how many people in which role), and what the rules saw."""
+
+    policy: str
+    tier: str
+    rule: str
+    asks: dict[str, int]
+    inputs: dict[str, str]
+
+
+@dataclass(frozen=True)
 class Frozen:
-    """A freeze taken apart. ``asks`` is how many people in which role, ``claimants`` who submitted it or is its author."""
+    """A freeze taken apart. ``claimants`` is who submitted it or is its author."""
 
     digest: str
     id: str
@@ -34,14 +45,21 @@ class Frozen:
     cluster: str
     spec: Value
     live: str | None
-    policy: str
+    routed: Routed
     statements: tuple[str, ...]
-    asks: dict[str, int]
     roles: dict[str, frozenset[str]]
     claimants: frozenset[str]
     submissions: tuple[Signed, ...]
     named: tuple[str, ...]
     renditions: tuple[str, ...]
+
+    @property
+    def tier(self) -> str:
+        return self.routed.tier
+
+    @property
+    def asks(self) -> dict[str, int]:
+        return self.routed.asks
 
 
 @dataclass(frozen=True)
@@ -86,9 +104,8 @@ def frozen(payload: bytes) -> Frozen:
         cluster=value["cluster"],
         spec=spec,
         live=value.get("live", {}).get("event"),
-        policy=route["policy"],
+        routed=Routed(route["policy"], route["tier"], route["rule"], {role["name"]: role["count"] for role in roles}, route["inputs"]),
         statements=tuple(one["statement"] for one in route["considered"]),
-        asks={role["name"]: role["count"] for role in roles},
         roles={role["name"]: frozenset(role["groups"]) for role in roles},
         claimants=frozenset({spec["author"], *(one.predicate["principal"]["subject"] for one in submissions)}),
         submissions=submissions,

@@ -192,7 +192,7 @@ def lent(subject: str, grantor: str, *roles: str) -> Vote:
     [
         pytest.param([lent("erik", "carla", "approver")], {"erik"}, id="in somebody's name"),
         pytest.param([lent("erik", "carla", "approver"), vote("carla", "approver")], {"carla"}, id="the grantor's own word goes first"),
-        pytest.param([lent("erik", "carla", "approver"), lent("frida", "carla", "approver")], {"erik", "frida"}, id="two in one name"),
+        pytest.param([lent("erik", "carla", "approver"), lent("frida", "carla", "approver")], {"erik"}, id="two in one name"),
         pytest.param([lent("erik", "carla", "approver"), lent("frida", "david", "approver")], {"erik", "frida"}, id="in two names"),
         pytest.param([lent("erik", "ana@bank.example", "approver")], set(), id="in the author's name"),
         pytest.param([lent("erik", BEN.subject, "approver")], set(), id="in a submitter's name"),
@@ -202,6 +202,4 @@ def lent(subject: str, grantor: str, *roles: str) -> Vote:
 )
 def test_whose_word_counts_where_people_decide_in_others_names(votes: list[Vote], people: set[str]) -> None:
     for order in itertools.permutations(votes):
-        found = counted(freeze_with(("approver", 1), quorum=2), list(order))
-        assert found <= people
-        assert len(found) == (len(people) if len({one.holder.key for one in votes}) == len(votes) else 1) * bool(people)
+        assert counted(freeze_with(("approver", 1), quorum=2), list(order)) == people

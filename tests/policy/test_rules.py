@@ -11,11 +11,11 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
-from world import CARLA, POLICY, SPEC, World
+from world import CARLA, DAVID, POLICY, SPEC, World
 
 from signoff.policy.conditions import CLAIMS, FACTS, NoAnswer, check_conditions, holds
 from signoff.policy.facts import History, facts_of, history_of
-from signoff.policy.routing import derived_again, judge, route
+from signoff.policy.routing import asks_the_same, derived_again, is_stricter, judge, route
 from signoff.policy.schema import TIERS, PolicySpec, Published, read_policy
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Freeze, LiveIncumbent
@@ -100,7 +100,7 @@ def test_a_condition_that_does_not_compile_is_refused_with_its_position(case: di
 
 
 def test_every_variable_can_be_asked_for_and_is_given() -> None:
-    facts = facts_of(read_spec(replacing()), History(LIVE.version, "tier-2"), "a class").by_name
+    facts = facts_of(read_spec(replacing()), History(LIVE.version, "tier-2")).by_name
     assert set(facts) == {*FACTS, *CLAIMS}
     kinds = {**FACTS, **CLAIMS}
     asks = {
@@ -111,16 +111,16 @@ def test_every_variable_can_be_asked_for_and_is_given() -> None:
         "text by name": "{}.size() >= 0",
         "figure by name": "{}.size() > 0",
     }
-    for name, (kind, _) in kinds.items():
+    for name, kind in kinds.items():
         assert holds(asks[kind].format(name, name), facts, claims=True), name
-    for name, (kind, _) in FACTS.items():
+    for name, kind in FACTS.items():
         assert holds(asks[kind].format(name, name), facts, claims=False), name
 
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_rules_do_not_see_claims(name: str) -> None:
     with pytest.raises(NoAnswer, match="undeclared reference"):
-        holds(f"{name}.size() >= 0", facts_of(read_spec(SPEC), History(), None).by_name, claims=False)
+        holds(f"{name}.size() >= 0", facts_of(read_spec(SPEC), History()).by_name, claims=False)
 
 
 CONDITIONS = st.sampled_from(
@@ -148,7 +148,7 @@ def test_claims_and_raising_rules_only_make_it_stricter(
 def test_what_was_looked_at_is_told_step_by_step() -> None:
     judged = judge(
         published(policy([["a", "tier-2", "false"], ["b", "tier-2"], ["c", "tier-1"]], [["d", "tier-1", 'claims.materiality["x"] == ""']])),
-        facts_of(read_spec(SPEC), History(), None),
+        facts_of(read_spec(SPEC), History()),
     )
     told = [(step.rule.name, step.raising, step.answer) for step in judged.steps]
     assert told == [("a", False, "does not hold"), ("b", False, "holds"), ("c", False, "not asked"), ("d", True, "cannot be told")]
@@ -157,21 +157,37 @@ def test_what_was_looked_at_is_told_step_by_step() -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "namespaces", "model_class"),
+    ("entries", "namespaces", "classes"),
     [
-        ([(["credit-*"], ["credit"], "a")], ["credit"], "a"),
-        ([(["credit-*"], ["credit"], None)], ["credit"], None),
-        ([(["credit-*"], ["cards"], "a"), (["*"], ["*"], "b")], ["credit"], "b"),
-        ([(["credit-*"], ["cards"], "a"), (["*"], ["*"], "b")], ["credit", "cards"], "a"),
-        ([(["other"], ["*"], "a")], ["credit"], None),
+        ([(["credit-*"], ["credit"], "a")], ["credit"], ("a",)),
+        ([(["credit-*"], ["credit"], None)], ["credit"], ("",)),
+        ([(["credit-*"], ["cards"], "a"), (["*"], ["*"], "b")], ["credit"], ("b",)),
+        ([(["credit-*"], ["cards"], "a"), (["*"], ["*"], "b")], ["credit", "cards"], ("a", "b")),
+        ([(["credit-*"], ["credit"], "a"), (["*"], ["cards"], None)], ["credit", "cards"], ("", "a")),
+        ([(["credit-*"], ["credit"], "a"), (["*"], ["*"], "b")], ["credit"], ("a",)),
+        ([(["other"], ["*"], "a")], ["credit"], ()),
     ],
 )
-def test_the_first_entry_that_fits_gives_the_class(
-    entries: list[tuple[list[str], list[str], str | None]], namespaces: list[str], model_class: str | None
+def test_the_first_entry_that_fits_gives_the_class_in_each_namespace(
+    entries: list[tuple[list[str], list[str], str | None]], namespaces: list[str], classes: tuple[str, ...]
 ) -> None:
     models = [{"names": names, "namespaces": spaces, **({"class": given} if given is not None else {})} for names, spaces, given in entries]
     read = read_policy(policy([["a", "tier-2"]], models=models))
-    assert read.class_of("credit-scoring", namespaces) == model_class
+    assert read.classes_of("credit-scoring", namespaces) == classes
+
+
+@pytest.mark.parametrize("namespaces", [["credit"], ["credit", "lab"], ["lab", "credit"]])
+def test_bypass_14_a_further_namespace_gives_no_laxer_class(namespaces: list[str]) -> None:
+    models = [
+        {"names": ["credit-*"], "namespaces": ["lab"], "class": "experiment"},
+        {"names": ["credit-*"], "namespaces": ["credit"], "class": "credit decision"},
+    ]
+    rules_by_class = [["experiment", "tier-2", 'model.class == "experiment"'], ["decision", "tier-1"]]
+    spec = deepcopy(SPEC)
+    spec["target"]["namespaces"] = namespaces
+    found = route(read_spec(spec), [published(policy(rules_by_class, models=models))], History())
+    assert (found.tier, found.rule) == ("tier-1", "decision")
+    assert found.inputs["class by credit-models"] == "credit decision"
 
 
 def test_a_route_says_what_the_rules_saw() -> None:
@@ -298,3 +314,36 @@ def test_rule_12_route_of_an_emergency(world: World, valid_for: str, change: Any
     with pytest.raises(Failed, match=why) as refused:
         verify(world.outcome(event), world.trust, world.policies)
     assert refused.value.rule.name == "route"
+
+
+@pytest.mark.parametrize("quorum", [1, 2])
+def test_bypass_14_an_emergency_is_marked_whichever_policy_is_followed(world: World, quorum: int) -> None:
+    floor = {**policy([["floor", "tier-2"]]), "tiers": {"tier-2": {**REQUIREMENT, "quorum": quorum}}}
+    both = (world.publish("credit-models", policy(EMERGENCY)), world.publish("all-models", floor))
+    frozen = world.freeze({**SPEC, "validFor": "24h"}, policies=both)
+    assert frozen.freeze.route.policy == "all-models"
+    assert "emergency" in frozen.freeze.route.inputs
+    value = json.loads(frozen.payload)
+    del value["route"]["inputs"]["emergency"]
+    payload = dumps(value)
+    people = [world.seal(payload, parse(Freeze, payload, "freeze"), one) for one in (CARLA, DAVID)[:quorum]]
+    with pytest.raises(Failed, match="does not say of itself whether it is an emergency"):
+        verify(world.outcome(world.bundle(payload, people)), world.trust, world.policies)
+
+
+def test_bypass_14_an_emergency_is_not_renewed_before_somebody_decided_in_full() -> None:
+    spec = read_spec({**deepcopy(replacing()), "validFor": "24h"})
+    hasty = [published(policy(EMERGENCY))]
+    assert route(spec, hasty, History("2.2.0", "tier-1")).rule == "outage"
+    owing = route(spec, hasty, History("2.2.0", "tier-1", owed=True))
+    assert (owing.rule, owing.tier) == ("all", "tier-1")
+    assert "owed" in owing.inputs
+
+
+def test_a_rule_that_becomes_one_for_an_emergency_ends_the_old_desk() -> None:
+    spec = read_spec({**SPEC, "validFor": "24h"})
+    before = route(spec, [published(policy([["outage", "tier-2", "true"], ["all", "tier-1"]]))], History())
+    after = route(spec, [published(policy(EMERGENCY))], History())
+    assert is_stricter(after, before)
+    assert not asks_the_same(after, before)
+    assert not is_stricter(before, after)

@@ -73,7 +73,7 @@ def test_a_grant_is_archived_before_it_is_answered_and_says_what_the_api_server_
     target = read_spec(promotion()["spec"]).target
     read = read_delegation(Filed(stored.data, stored.stored_at), listening.world.reader.trust, target, digest)
     assert (read.grantor.subject, read.username, read.grantee.subject) == ("carla@bank.example",) * 2 + ("erik@bank.example",)
-    assert read.groups == ("model-approvers",), "the system's own groups are nobody's roles"
+    assert read.groups == ("model-approvers", "system:authenticated", "system:masters"), "the press asks about all of them"
     assert final["grant"]["subject"] == "carla@bank.example"
     assert ask(listening, CHECK, final).response["allowed"]
 
@@ -87,8 +87,10 @@ def test_a_grant_is_archived_before_it_is_answered_and_says_what_the_api_server_
         ({"to": None}, "to"),
         ({"models": []}, "models"),
         ({"tiers": ["tier-3"]}, "tiers"),
-        ({"validUntil": "2019-01-01T00:00:00Z"}, "ends before it begins, or has ended"),
-        ({"validFrom": "2019-01-01T00:00:00Z", "validUntil": "2020-01-01T00:00:00Z"}, "has ended"),
+        ({"validUntil": "2019-01-01T00:00:00Z"}, "ends before it begins"),
+        ({"validFrom": "2099-01-02T00:00:00Z", "validUntil": "2099-01-01T00:00:00Z"}, "ends before it begins"),
+        ({"validFrom": "2099-01-01T00:00:00Z", "validUntil": "2099-01-01T00:00:00Z"}, "ends before it begins"),
+        ({"validFrom": "2019-01-01T00:00:00Z", "validUntil": "2020-01-01T00:00:00Z"}, "has ended already"),
         ({"validUntil": "2999-01-01T00:00:00Z"}, "more than a year and a day"),
         ({"validUntil": "soon"}, "validUntil"),
         ({"reason": ""}, "reason"),
@@ -153,3 +155,9 @@ def test_a_grant_is_made_once_and_not_changed(listening: Listening, now: dict[st
     [operation] = json.loads(base64.b64decode(ask(listening, SEAL, bare, operation="UPDATE", old=final).response["patch"]))
     assert operation["value"] == final["grant"]
     assert ask(listening, CHECK, final, operation="UPDATE", old=final, who="ben").response["allowed"]
+
+
+def test_a_grant_that_is_too_large_for_many_to_carry_is_refused(listening: Listening, now: dict[str, str]) -> None:
+    groups = tuple(f"{number:03}-{'g' * 250}" for number in range(120))
+    answered = ask(listening, SEAL, delegation(**now), groups=groups)
+    assert "has more than 32768 bytes" in answered.message

@@ -152,9 +152,9 @@ def _policy(told: Account) -> Iterator[Pair]:
     route = told.verified.freeze.route
     yield "policy", f"{route.policy}, rule {route.rule}: {route.tier}"
     yield "", f"asks for {asks(route.requirement)}"
-    if any(one.name == route.policy and one.rule == UNMATCHED for one in route.considered):
+    if route.rule == UNMATCHED:
         yield "", "no rule held, so it is the strictest tier of the policy"
-    if any(one.name == route.policy and one.rule == FAILED for one in route.considered):
+    if route.rule == FAILED:
         yield "", "a condition could not be told, so it is the strictest tier of the policy"
     for considered, published in zip(route.considered, told.published, strict=True):
         also = "" if considered.name == route.policy else f"also considered: {considered.name}, rule {considered.rule}: {considered.tier}; "

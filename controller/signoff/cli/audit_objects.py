@@ -21,18 +21,17 @@ from signoff.archive import layout
 from signoff.archive.file import MARKER
 from signoff.archive.store import BadKey, Missing, Refused, Stored, Unavailable
 from signoff.archive.write import read_blob
-from signoff.decision.seals import CouldNotTell, Filed, read_published, signed_by
+from signoff.decision.seals import CouldNotTell, Filed, signed_by
 from signoff.errors import SignoffError
 from signoff.operator.commit import pointers
-from signoff.policy.routing import derived_again
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import b64decode, dumps
-from signoff.record.freeze import Freeze
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
 from signoff.record.seal import DELEGATION_TYPE, POLICY_TYPE, SEAL_TYPE, DelegationStatement, PolicyStatement, SealStatement
 from signoff.record.trust import MAX_TRUST, read_trust
 from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
+from signoff.verify.policies import refuse_underived
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import Verified, verify
 
@@ -119,8 +118,7 @@ class Look:
         verified = verify(outcome, self.reader.trust, self.reader.policies_of(outcome))
         self.promotes = verified.promotes
         self.blobs = (verified.freeze.explanation.digest, *(one.digest for one in verified.freeze.renditions))
-        if not self._follows(verified.freeze):
-            yield Finding("finding", key, "its route does not follow from the policies that it names and what was frozen", ALTERED)
+        refuse_underived(verified.freeze, self.reader.policy, self.reader.trust)
         payload = sha256(verified.payload)
         yield from self._frozen(payload, verified)
         yield from self._sealed(payload, outcome.statement, verified)
@@ -128,12 +126,6 @@ class Look:
         self.pointers, self.begun = expected, frozenset(pointers(verified.freeze, PROMOTION_TYPE)) - expected
         for pointer in sorted(expected):
             yield from self._pointed(pointer, slot)
-
-    def _follows(self, freeze: Freeze) -> bool:
-        """Whether the frozen route, conditions and all, comes out again: the verifier, which evaluates none, only knows that it could."""
-        target, trust = freeze.request.spec.target, self.reader.trust
-        named = [read_published(self.reader.policy(one.statement), trust, target, one.statement) for one in freeze.route.considered]
-        return derived_again(freeze, named)
 
     def _frozen(self, payload: Digest, verified: Verified) -> Iterator[Finding]:
         """Look for the freeze that an event holds (rule 1)."""

@@ -9,12 +9,13 @@ from typing import Final, get_args
 import click
 
 from signoff.cli import options, output, reach
+from signoff.cli.account import asks
 from signoff.errors import SignoffError
 from signoff.manifests import MAX_BYTES, documents
 from signoff.policy.cases import Case, as_expected, read_table, run_case
 from signoff.policy.conditions import check_conditions
-from signoff.policy.facts import History
-from signoff.policy.routing import Judged, Step, facts_for, judge, route
+from signoff.policy.facts import History, facts_of
+from signoff.policy.routing import Judged, Step, judge_strictly, route
 from signoff.policy.schema import Published, read_policy
 from signoff.record.canonical import Json, dumps
 from signoff.record.freeze import Tier
@@ -90,7 +91,8 @@ def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | 
     names = [one.name for one in tried]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SignoffError(f"two policies bear the name {min(twice)}", where="POLICIES", mend="give each once, as a cluster has it")
-    judged = [judge(one, facts_for(one, spec, history)) for one in tried if _covers(one, spec)]
+    seen = facts_of(spec, history)
+    judged = [judge_strictly(one, seen) for one in tried if one.spec.speaks_of(spec.model.name, spec.target.namespaces)]
     if form == "text":
         for one in tried:
             _tell_policy(one, next((found for found in judged if found.policy is one), None))
@@ -98,14 +100,11 @@ def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | 
     if form == "json":
         output.as_machine({"route": as_json(found), "policies": [{"name": one.policy.name, **_outcome(one)} for one in judged]})
         return 0
-    requirement = found.requirement
-    roles = ", ".join(f"{role.count} in role {role.name} ({', '.join(role.groups)})" for role in requirement.roles)
-    people = output.count(requirement.quorum, "person", "people")
-    seen = [f"{name}: {value}" for name, value in sorted(found.inputs.items())]
+    inputs = [f"{name}: {value}" for name, value in sorted(found.inputs.items())]
     pairs = [
         ("routed by", f"{found.policy}, rule {found.rule}: {found.tier}"),
-        ("asks for", f"{people}: {roles}"),
-        ("saw", "; ".join(seen)),
+        ("asks for", asks(found.requirement)),
+        ("saw", "; ".join(inputs)),
     ]
     output.facts(pairs, label=12)
     return 0
@@ -166,10 +165,6 @@ def _outcome(judged: Judged | None) -> dict[str, Json]:
 
 def _names(policy: Published) -> set[str]:
     return {rule.name for rule in (*policy.spec.rules, *policy.spec.raising)}
-
-
-def _covers(policy: Published, spec: Spec) -> bool:
-    return any(policy.spec.covers(spec.model.name, namespace) for namespace in spec.target.namespaces)
 
 
 def _policy(path: Path) -> Published:

@@ -20,14 +20,14 @@ from signoff.cli.audit import Audit
 from signoff.cli.audit_hands import Place
 from signoff.cli.audit_objects import Finding
 from signoff.cli.progress import progress
-from signoff.decision.seals import CouldNotTell, Filed, read_published
+from signoff.decision.seals import CouldNotTell, Filed, NotBelieved
 from signoff.errors import SignoffError
-from signoff.policy.routing import derived_again
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json
 from signoff.record.trust import Trust
 from signoff.record.values import Digest
 from signoff.verify.case import Case, Outcome
+from signoff.verify.policies import refuse_underived
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import RULES, Verified, verify
 
@@ -121,28 +121,28 @@ def _tell(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed], read
     told = steps(outcome, trust, policies)
     answers = {step.answer for step in told}
     verified = verify(outcome, trust, policies) if answers == {"ok"} else None
-    if verified is not None and not _derives(verified, trust, policies):
-        answers.add("FAILED")
-    derivation = None if verified is None else "FAILED" if "FAILED" in answers else "ok"
+    derivation = _derivation(verified, trust, policies) if verified is not None else None
+    answers |= {derivation} if derivation is not None else set()
     if as_json:
-        output.as_machine({**_machine(told, verified, reader, where), "verified": derivation == "ok", "derivation": derivation})
+        output.as_machine(_machine(told, verified, reader, where, derivation))
     else:
         _print(told, verified, reader, outcome, where, derivation)
     return 1 if "FAILED" in answers else 2 if "could not tell" in answers else 0
 
 
-def _derives(verified: Verified, trust: Trust, policies: Mapping[Digest, Filed]) -> bool:
-    """Whether the route follows from the policies that it names and what was frozen: their conditions, which no numbered rule evaluates."""
-    freeze = verified.freeze
-    named = [read_published(policies[one.statement], trust, freeze.request.spec.target, one.statement) for one in freeze.route.considered]
-    return derived_again(freeze, named)
+def _derivation(verified: Verified, trust: Trust, policies: Mapping[Digest, Filed]) -> str:
+    try:
+        refuse_underived(verified.freeze, policies.__getitem__, trust)
+    except NotBelieved:
+        return "FAILED"
+    return "ok"
 
 
-def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str) -> dict[str, Json]:
+def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str, derivation: str | None) -> Json:
     rules: list[Json] = [
         {"number": step.number, "name": step.name, "answer": step.answer, **({"why": step.why} if step.why else {})} for step in told
     ]
-    value: dict[str, Json] = {"bundle": where, "verified": verified is not None, "rules": rules}
+    value: dict[str, Json] = {"bundle": where, "verified": derivation == "ok", "rules": rules, "derivation": derivation}
     if verified is not None and reader is not None:
         value["account"] = machine(account(reader, verified), datetime.now(UTC))
     return value

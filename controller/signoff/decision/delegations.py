@@ -22,7 +22,7 @@ from signoff.record.values import parse_time
 
 def require_scope(grant: Delegation, grantee: Principal, freeze: Freeze, time: str, where: str = "delegation") -> None:
     """Raise `NotBelieved` unless the grant lets this principal decide on this freeze at this time (rule 2)."""
-    if (grant.grantee.issuer, grant.grantee.subject) != (grantee.issuer, grantee.subject):
+    if not grant.grantee.is_same(grantee):
         raise NotBelieved(f"lets {grant.grantee.subject} decide, and not {grantee.subject}", where=where)
     model, tier = freeze.request.spec.model.name, freeze.route.tier
     if not any(fnmatchcase(model, glob) for glob in grant.models):

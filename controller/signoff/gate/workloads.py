@@ -184,7 +184,7 @@ def _entries(value: object, at: str) -> list[tuple[str, object]]:
 
 
 def _mapping(value: object, at: str) -> Mapping[str, object]:
-    if not isinstance(value, dict | Mapping):  # a dict is told at once, which a Mapping is not
+    if not isinstance(value, (dict, Mapping)):  # a dict is told at once, which a Mapping is not
         raise UnreadableWorkload(f"an object belongs here, not {_shape(value)}", at, "write an object")
     return value
 

@@ -22,7 +22,7 @@ from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import CouldNotTell, Filed, read_seal
 from signoff.desk.freezing import Stale
 from signoff.errors import SignoffError
-from signoff.policy.quorum import Quorum, Vote, asked, tally
+from signoff.policy.quorum import Quorum, Vote, tally
 from signoff.record.bundle import MAX_BUNDLE, Signer, sign_bundle
 from signoff.record.canonical import b64decode, dumps
 from signoff.record.freeze import Freeze
@@ -68,11 +68,11 @@ def collect(reader: Reader, freeze: Freeze, digest: Digest, carried: Iterable[tu
             continue
         sealed = next((one for one in archived if one.bundle == data), None)
         if sealed is None:
-            ignored.append(f"promotiondecision {name} carries a seal that is not in the archive")
+            ignored.append(f"promotiondecision {name} carries a seal that is not in the archive, or does not count (any more)")
         elif sealed.seal.decided.verdict == "Approve":
             approvals[sealed.seal.decided.principal.key] = sealed
-    rejections = tuple(one for one in archived if one.seal.decided.verdict == "Reject" and _eligible(freeze, one))
-    counted = tuple(one for one in approvals.values() if _eligible(freeze, one))
+    rejections = tuple(one for one in archived if one.seal.decided.verdict == "Reject" and _in_role(freeze, one))
+    counted = tuple(one for one in approvals.values() if _in_role(freeze, one))
     quorum = tally(freeze, [_vote(one) for one in counted])
     return Collected(_of(quorum, counted), _of(tally(freeze, [_vote(one) for one in rejections]), rejections), quorum, tuple(ignored))
 
@@ -167,9 +167,7 @@ def _vote(sealed: SealedDecision) -> Vote:
     return Vote(decided.principal, decided.roles, grantor_of(decided))
 
 
-def _eligible(freeze: Freeze, sealed: SealedDecision) -> bool:
+def _in_role(freeze: Freeze, sealed: SealedDecision) -> bool:
     decided = sealed.seal.decided
     roles = {role.name: set(role.groups) for role in freeze.route.requirement.roles}
-    holds = all(roles.get(role, set()) & set(decided.groups) for role in decided.roles)
-    taking_part = [one for one in (decided.principal, grantor_of(decided)) if one is not None]
-    return holds and not (freeze.route.requirement.fourEyes and any(asked(freeze, one) for one in taking_part))
+    return all(roles.get(role, set()) & set(decided.groups) for role in decided.roles)

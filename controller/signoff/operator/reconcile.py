@@ -45,6 +45,7 @@ from signoff.verify.policies import in_force
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import Failed, Verified
 
+OUT_OF_REACH: Final = "OutOfReach"
 SOON: Final = 2.0
 LATER: Final = 30.0
 MAX_FREEZES: Final = 100
@@ -93,7 +94,7 @@ def reconcile(operator: Operator, promotion: Object) -> State:
         asked = _Asked(namespace, name, spec_value, spec, request, _submission(operator, promotion, spec, request))
         return _promote(operator, asked)
     except (Unavailable, ClusterError, KeyOutOfReach) as error:
-        return State("progressing", "OutOfReach", f"{error}; nothing is lost, it is tried again", request, retry=SOON)
+        return State("progressing", OUT_OF_REACH, f"{error}; nothing is lost, it is tried again", request, retry=SOON)
     except SignoffError as error:
         return _stuck(error, request)
 
@@ -103,7 +104,7 @@ def _promote(operator: Operator, asked: _Asked) -> State:
     target = asked.spec.target
     live = operator.reader.incumbent(asked.spec.model.name, target.environment, operator.cluster_name)
     try:
-        derived = route(asked.spec, policies.published, operator.reader.as_history(live))
+        derived = route(asked.spec, policies.published, operator.reader.history_for(target, live))
     except NoRoute as error:
         hints = "".join(f"; {one}" for one in policies.ignored[:3])
         return State("stalled", "NoPolicy", f"{error}{hints}", asked.id, retry=LATER)

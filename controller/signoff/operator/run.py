@@ -19,7 +19,7 @@ from typing import Any, Final
 import kopf
 
 from signoff.errors import SignoffError
-from signoff.operator.reconcile import LATER, SOON, Operator, reconcile
+from signoff.operator.reconcile import LATER, OUT_OF_REACH, SOON, Operator, reconcile
 from signoff.operator.status import State, status_of
 from signoff.record.canonical import Json
 from signoff.record.values import format_time
@@ -96,6 +96,8 @@ class Queue:
         with metrics.looking():
             promotion = self._operator.cluster.promotion(*key)
             state = None if promotion is None else reconcile(self._operator, promotion)
+        if promotion is not None and state is not None and state.reason == OUT_OF_REACH and _has_outcome(promotion):
+            return state.retry  # what was told of it stands: an outcome does not go away with the archive
         metrics.known.saw(key, state)
         if promotion is None or state is None:
             return None
@@ -119,6 +121,11 @@ def _report(operator: Operator, promotion: Mapping[str, Json], state: State) -> 
         warning = state.phase in {"stalled", "rejected"} or state.owed
         operator.cluster.tell(promotion, "Warning" if warning else "Normal", state.reason, state.message)
         LOG.info("%s/%s: %s: %s", *_name(promotion), state.reason, state.message)
+
+
+def _has_outcome(promotion: Mapping[str, Json]) -> bool:
+    status = promotion.get("status")
+    return isinstance(status, Mapping) and bool(status.get("event"))
 
 
 def _reason(status: Mapping[str, Json]) -> str:

@@ -15,7 +15,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from signoff.policy.facts import Facts, History
-from signoff.policy.routing import Judged, judge
+from signoff.policy.routing import Judged, judge_strictly
 from signoff.policy.schema import Published
 from signoff.record.canonical import Json, dumps
 from signoff.record.freeze import Tier
@@ -88,7 +88,6 @@ def facts_of_case(table: Table, case: Case, policy: Published) -> Facts | None:
     return Facts(
         model=said.model,
         version=said.version or "",
-        model_class=policy.spec.class_of(said.model, said.namespaces) or "",
         environment=said.environment,
         clusters=said.clusters or (),
         namespaces=said.namespaces,
@@ -103,7 +102,7 @@ def facts_of_case(table: Table, case: Case, policy: Published) -> Facts | None:
 def run_case(table: Table, case: Case, policy: Published) -> Judged | None:
     """Return what the policy makes of a case; None where it does not cover it."""
     facts = facts_of_case(table, case, policy)
-    return None if facts is None else judge(policy, facts)
+    return None if facts is None else judge_strictly(policy, facts)
 
 
 def as_expected(case: Case, judged: Judged | None) -> bool:

@@ -25,24 +25,24 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "yes or no", "whole number", "list of text", "text by name", "figure by name"]
 
-FACTS: Final[Mapping[str, tuple[Kind, str]]] = {
-    "model.name": ("text", "the model's name"),
-    "model.version": ("text", "the version that is to be promoted"),
-    "model.class": ("text", "the class that this policy lists the model under; empty where it lists none"),
-    "target.environment": ("text", "the environment in which it shall run"),
-    "target.clusters": ("list of text", "the clusters in which it shall run"),
-    "target.namespaces": ("list of text", "the namespaces in which it shall run"),
-    "validity.hours": ("whole number", "for how many hours it is promoted; 0 is without end"),
-    "incumbent.exists": ("yes or no", "whether the archive knows a live version for this environment and cluster"),
-    "incumbent.version": ("text", "the live version; empty where there is none"),
-    "incumbent.tier": ("text", "the tier in which the live version was decided; empty where there is none"),
+FACTS: Final[Mapping[str, Kind]] = {
+    "model.name": "text",
+    "model.version": "text",
+    "model.class": "text",
+    "target.environment": "text",
+    "target.clusters": "list of text",
+    "target.namespaces": "list of text",
+    "validity.hours": "whole number",
+    "incumbent.exists": "yes or no",
+    "incumbent.version": "text",
+    "incumbent.tier": "text",
 }
 """What `rules` see: what the promotion binds itself to, what the policy lists, what the archive holds."""
 
-CLAIMS: Final[Mapping[str, tuple[Kind, str]]] = {
-    "claims.materiality": ("text by name", "spec.materiality"),
-    "claims.candidate": ("figure by name", "the candidate's metrics, as claimed"),
-    "claims.incumbent": ("figure by name", "the incumbent's metrics, as claimed; empty where none is named"),
+CLAIMS: Final[Mapping[str, Kind]] = {
+    "claims.materiality": "text by name",
+    "claims.candidate": "figure by name",
+    "claims.incumbent": "figure by name",
 }
 """What `raise` sees besides: the requester's word."""
 
@@ -93,7 +93,7 @@ def _environment(*, claims: bool) -> cel.Env:
         "figure by name": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
     }
     declared = {**FACTS, **CLAIMS} if claims else FACTS
-    return cel.NewEnv(variables={name: types[kind] for name, (kind, _) in declared.items()})
+    return cel.NewEnv(variables={name: types[kind] for name, kind in declared.items()})
 
 
 @lru_cache(maxsize=_KEPT)

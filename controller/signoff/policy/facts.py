@@ -21,16 +21,19 @@ Fact: TypeAlias = "str | bool | int | Sequence[str] | Mapping[str, str] | Mappin
 
 INCUMBENT: Final = "incumbent"
 """The input of a route that says the history."""
+OWED: Final = "owed"
+"""The input of a route that says that what is live went live in an emergency, and that nobody has decided on it in full."""
 
 
 @dataclass(frozen=True)
 class History:
-    """The live version for a model, environment and cluster, and the tier in which it was decided; neither where nothing is live. What went
-    live in an emergency is passed over.
+    """What counts as live for a request, and the tier in which it was decided; neither where nothing does. Passed over is what went live
+    in an emergency, and what was promoted for less than the request's whole target. ``owed``: what is live owes a full approval.
     """
 
     version: str = ""
     tier: Tier | None = None
+    owed: bool = False
 
     def __str__(self) -> str:
         return f"{self.version} ({self.tier})" if self.version else "none"
@@ -72,13 +75,12 @@ class Facts:
         }
 
 
-def facts_of(spec: Spec, history: History, model_class: str | None) -> Facts:
-    """Return the facts of a request, verified and claimed."""
+def facts_of(spec: Spec, history: History) -> Facts:
+    """Return the facts of a request, verified and claimed; its class is each policy's own."""
     shown, target = spec.comparison, spec.target
     return Facts(
         model=spec.model.name,
         version=spec.model.version,
-        model_class=model_class or "",
         environment=target.environment,
         clusters=target.clusters,
         namespaces=target.namespaces,
@@ -92,9 +94,10 @@ def facts_of(spec: Spec, history: History, model_class: str | None) -> Facts:
 
 def history_of(freeze: Freeze) -> History:
     """Return the history that a frozen route was derived from, as the payload says it."""
-    version, _, rest = freeze.route.inputs.get(INCUMBENT, "").partition(" ")
+    inputs = freeze.route.inputs
+    version, _, rest = inputs.get(INCUMBENT, "").partition(" ")
     tier = next((one for one in TIERS if rest == f"({one})"), None)
-    return History(version, tier) if tier is not None else History()
+    return History(version if tier is not None else "", tier, OWED in inputs)
 
 
 def _figures(metrics: Sequence[ClaimedMetric]) -> dict[str, float]:

@@ -4,7 +4,8 @@
    Where the request itself lies does not matter, so that nobody routes it by choosing a place for it; and each namespace of the target must
    be covered, so that no policy speaks for another's namespace.
 2. Within a policy the first rule whose condition holds gives the tier. Where none holds, or one cannot be told, it is the strictest tier
-   that the policy describes. An emergency rule holds for a promotion of at most 24 hours alone.
+   that the policy describes. An emergency rule holds for a promotion of at most 24 hours alone, and
+   not while what is live owes a full approval itself.
 3. After that each rule under ``raise`` that holds, or cannot be told, makes the tier stricter or changes nothing; the strictest of them
    stands, the first among equals.
 4. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
@@ -19,12 +20,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from signoff.errors import SignoffError
 from signoff.policy.conditions import NoAnswer, holds
-from signoff.policy.facts import INCUMBENT, Facts, History, facts_of, history_of
+from signoff.policy.facts import INCUMBENT, OWED, Facts, History, facts_of, history_of
 from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, Published, Rule
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
@@ -58,6 +59,7 @@ class Judged:
     tier: Tier
     before: str
     steps: tuple[Step, ...]
+    model_class: str = ""
 
     @property
     def condition(self) -> str | None:
@@ -85,7 +87,13 @@ def judge(policy: Published, seen: Facts) -> Judged:
         steps.append(step)
         if step.answer != "does not hold" and TIERS.index(one.tier) < TIERS.index(tier):
             rule, tier = one.name, one.tier
-    return Judged(policy, rule, tier, before, tuple(steps))
+    return Judged(policy, rule, tier, before, tuple(steps), seen.model_class)
+
+
+def judge_strictly(policy: Published, seen: Facts) -> Judged:
+    """Return what a policy makes of these facts, in the strictest of the classes that it gives the model in the target's namespaces."""
+    each = [judge(policy, replace(seen, model_class=one)) for one in policy.spec.classes_of(seen.model, seen.namespaces)]
+    return min(each, key=lambda one: (laxity(one.tier, one.requirement), not policy.spec.is_emergency(one.rule), one.model_class))
 
 
 def _matching(rules: Iterable[Rule], seen: Facts) -> Iterable[Step]:
@@ -104,6 +112,8 @@ def is_short(hours: int) -> bool:
 def _asked(rule: Rule, seen: Facts, *, raising: bool) -> Step:
     if rule.emergency and not is_short(seen.hours):
         return Step(rule, raising, "does not hold", f"an emergency is promoted for at most {EMERGENCY_HOURS} hours (spec.validFor)")
+    if rule.emergency and seen.history.owed:
+        return Step(rule, raising, "does not hold", "what is live went live in an emergency, and owes a full approval first")
     try:
         answer = rule.when is None or holds(rule.when, seen.by_name, claims=raising)
     except NoAnswer as error:
@@ -113,7 +123,8 @@ def _asked(rule: Rule, seen: Facts, *, raising: bool) -> Step:
 
 def route(spec: Spec, policies: Sequence[Published], history: History) -> Route:
     """Return who must decide on a request, by the published policies; `NoRoute` where they do not cover it (rule 5)."""
-    judged = [judge(one, facts_for(one, spec, history)) for one in covering(spec, policies)]
+    seen = facts_of(spec, history)
+    judged = [judge_strictly(one, seen) for one in covering(spec, policies)]
     strictest = _strictest(judged)
     return Route(
         tier=strictest.tier,
@@ -123,7 +134,7 @@ def route(spec: Spec, policies: Sequence[Published], history: History) -> Route:
         considered=tuple(
             ConsideredPolicy(name=one.policy.name, statement=one.policy.statement, rule=one.rule, tier=one.tier) for one in judged
         ),
-        inputs=_inputs(spec, judged, history) | _urgency(spec, strictest),
+        inputs=_inputs(spec, judged, history),
     )
 
 
@@ -133,11 +144,6 @@ def derived_again(freeze: Freeze, policies: Sequence[Published]) -> bool:
         return route(freeze.request.spec, policies, history_of(freeze)) == freeze.route
     except NoRoute:
         return False
-
-
-def facts_for(policy: Published, spec: Spec, history: History) -> Facts:
-    """Return the facts of a request as this policy sees them."""
-    return facts_of(spec, history, policy.spec.class_of(spec.model.name, spec.target.namespaces))
 
 
 def covering(spec: Spec, policies: Sequence[Published]) -> list[Published]:
@@ -150,7 +156,7 @@ def covering(spec: Spec, policies: Sequence[Published]) -> list[Published]:
                 where="spec.target.namespaces",
                 mend="ask a policy publisher for a PromotionPolicy that names it",
             )
-    found = sorted((one for one in policies if any(one.spec.covers(name, namespace) for namespace in namespaces)), key=lambda one: one.name)
+    found = sorted((one for one in policies if one.spec.speaks_of(name, namespaces)), key=lambda one: one.name)
     if len(found) > MAX_CONSIDERED:
         raise NoRoute(
             f"{len(found)} published policies cover the model {name}, and at most {MAX_CONSIDERED} can be considered",
@@ -172,23 +178,21 @@ def _strictest(judged: Sequence[Judged]) -> Judged:
     return strictest
 
 
-def _urgency(spec: Spec, followed: Judged) -> dict[str, str]:
-    if not followed.policy.spec.is_emergency(followed.rule):
-        return {}
-    return {EMERGENCY: f"for {spec.hours} hours; a full approval is owed"}
-
-
 def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str, str]:
     target = spec.target
     inputs = {"environment": target.environment, "model": spec.model.name, "namespaces": ", ".join(target.namespaces)[:256]}
     if any(one.policy.spec.asks_facts for one in judged):
         inputs |= {INCUMBENT: str(history), "valid for": spec.validFor or "no end"}
+    if any(one.policy.spec.is_emergency(one.rule) for one in judged):
+        # Whichever policy is followed: without the emergency one of them might have asked for more.
+        inputs[EMERGENCY] = f"for {spec.hours} hours; a full approval is owed"
+    if history.owed and INCUMBENT in inputs:
+        inputs[OWED] = "what is live went live in an emergency, and nobody has decided on it in full"
     for one in judged:
         if (condition := one.condition) is not None:
             inputs[f"condition of {one.rule}, {one.policy.name}"[:256]] = " ".join(condition.split())[:256]
-        model_class = one.policy.spec.class_of(spec.model.name, target.namespaces)
-        if model_class is not None:
-            inputs[f"class by {one.policy.name}"[:256]] = model_class
+        if one.model_class:
+            inputs[f"class by {one.policy.name}"[:256]] = one.model_class
         if f"{one.rule} ({one.tier})" != one.before:
             inputs[f"raised by {one.policy.name}"[:256]] = f"{one.before} to {one.tier} by {one.rule}"
     return inputs
@@ -207,12 +211,15 @@ def includes(asked: Requirement, other: Requirement) -> bool:
 
 def is_stricter(now: Route, frozen: Route) -> bool:
     """Whether ``now`` asks for more than ``frozen`` does, or for other people (rule 6)."""
-    return TIERS.index(now.tier) < TIERS.index(frozen.tier) or not includes(frozen.requirement, now.requirement)
+    hurried = EMERGENCY in now.inputs and EMERGENCY not in frozen.inputs
+    return hurried or TIERS.index(now.tier) < TIERS.index(frozen.tier) or not includes(frozen.requirement, now.requirement)
 
 
 def asks_the_same(now: Route, frozen: Route) -> bool:
-    """Whether both routes lead to the same tier and requirement by the same policy and rule, however often it was published since."""
-    return (now.tier, now.policy, now.rule, now.requirement) == (frozen.tier, frozen.policy, frozen.rule, frozen.requirement)
+    """Whether both routes lead to the same tier and requirement by the same policy and rule and over the same facts, however often it was
+    published since.
+    """
+    return all(getattr(now, name) == getattr(frozen, name) for name in ("tier", "policy", "rule", "requirement", "inputs"))
 
 
 def laxity(tier: Tier, requirement: Requirement) -> tuple[int, int, bool, int]:

@@ -1,6 +1,7 @@
 """What a PromotionPolicy says: which models it covers, which rules lead to which tier, and what each tier asks for.
 
-1. ``models`` is what the policy covers, by globs, and the class that the risk function gives each: the first entry that fits says it.
+1. ``models`` is what the policy covers, by globs, and the class that the risk function gives each: for each namespace the first entry that
+   fits says it. A target whose namespaces lead to several classes is judged in each, and the strictest counts.
 2. ``rules`` are looked at in order, and the first whose condition holds gives the tier. They see verified facts alone (`conditions`).
 3. ``raise`` are rules that see the requester's claims as well. Each that holds makes the tier stricter, or changes nothing.
 4. A rule without a condition always holds. Among ``raise`` each has one.
@@ -16,7 +17,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -54,7 +55,7 @@ class Rule(Closed):
     name: RoleName
     tier: Tier
     when: Condition | None = None
-    emergency: Literal[True] | None = None
+    emergency: bool | None = None
 
 
 class PolicySpec(Closed):
@@ -96,8 +97,8 @@ class PolicySpec(Closed):
 
     @property
     def asks_facts(self) -> bool:
-        """Whether any rule has a condition."""
-        return any(rule.when is not None for rule in (*self.rules, *self.raising))
+        """Whether any rule is asked of facts: it has a condition, or is for an emergency."""
+        return any(rule.when is not None or rule.emergency for rule in (*self.rules, *self.raising))
 
     def is_emergency(self, rule: str) -> bool:
         """Whether the rule of this name is for an emergency (rule 6)."""
@@ -107,9 +108,14 @@ class PolicySpec(Closed):
         """Whether this policy speaks of this model in this namespace (rule 1)."""
         return any(one.covers(model, namespace) for one in self.models)
 
-    def class_of(self, model: str, namespaces: Sequence[str]) -> str | None:
-        """Return the class of a model that shall run in these namespaces (rule 1); None where the policy gives it none."""
-        return next((one.model_class for one in self.models if any(one.covers(model, name) for name in namespaces)), None)
+    def speaks_of(self, model: str, namespaces: Sequence[str]) -> bool:
+        """Whether this policy speaks of this model in any of these namespaces."""
+        return any(self.covers(model, namespace) for namespace in namespaces)
+
+    def classes_of(self, model: str, namespaces: Sequence[str]) -> tuple[str, ...]:
+        """Return the classes of a model that shall run in these namespaces, each once (rule 1); "" where an entry gives none."""
+        fitting = (next((one for one in self.models if one.covers(model, namespace)), None) for namespace in namespaces)
+        return tuple(sorted({one.model_class or "" for one in fitting if one is not None}))
 
     def leads_to(self, rule: str) -> Tier | None:
         """Return the tier that a rule of this name stands for in the record; None where there is no such rule (rule 5)."""

@@ -46,21 +46,26 @@ Assurance = Literal["api-server", "session", "fresh-login", "passkey"]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
 
 
-class Principal(Closed):
-    """A person or a service. Two are the same when issuer and subject are; the name is for readers."""
+class Identity(Closed):
+    """Who a person or a service is: issuer and subject, and nothing else."""
 
     issuer: Line
     subject: Line
-    name: Line
 
     @property
     def key(self) -> str:
-        """The 64 hex digits that stand for this principal in the archive: sha256(issuer, 0x00, subject)."""
+        """The 64 hex digits that stand for them in the archive: sha256(issuer, 0x00, subject)."""
         return hashlib.sha256(f"{self.issuer}\x00{self.subject}".encode()).hexdigest()
 
-    def is_same(self, other: Principal) -> bool:
+    def is_same(self, other: Identity) -> bool:
         """Whether both are one: issuer and subject are equal."""
         return (self.issuer, self.subject) == (other.issuer, other.subject)
+
+
+class Principal(Identity):
+    """A person or a service as somebody saw them. Two are the same when issuer and subject are; the name is for readers."""
+
+    name: Line
 
 
 class WitnessedSubmission(Closed):

@@ -17,7 +17,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from signoff.record.bundle import Statement
-from signoff.record.freeze import Assurance, Principal, RoleName
+from signoff.record.freeze import Assurance, Identity, Principal, RoleName
 from signoff.record.values import (
     Base64,
     Closed,
@@ -35,6 +35,7 @@ from signoff.record.values import (
 SEAL_TYPE: Final = "https://signoff.dev/seal/v1"
 SUBMISSION_TYPE: Final = "https://signoff.dev/submission/v1"
 POLICY_TYPE: Final = "https://signoff.dev/policy/v1"
+MAX_GROUPS: Final = 256
 DELEGATION_TYPE: Final = "https://signoff.dev/delegation/v1"
 
 Verdict = Literal["Approve", "Reject"]
@@ -120,18 +121,6 @@ class PublishedPolicy(Witnessed):
     time: TimeField
 
 
-class Identity(Closed):
-    """Who somebody is, before anybody has seen them: issuer and subject, as in `Principal`."""
-
-    issuer: Line
-    subject: Line
-
-    @property
-    def key(self) -> str:
-        """The 64 hex digits that stand for them, as `Principal.key`."""
-        return Principal(issuer=self.issuer, subject=self.subject, name=self.subject).key
-
-
 class DelegationScope(Closed):
     """What is granted, as the grantor writes it: on which models and tiers, from when until when, and why."""
 
@@ -152,7 +141,7 @@ class Delegation(Witnessed, DelegationScope):
     name: ObjectName
     grantor: Principal
     username: Line
-    groups: Annotated[tuple[Line, ...], Field(max_length=256)]
+    groups: Annotated[tuple[Line, ...], Field(max_length=MAX_GROUPS)]
     grantee: Identity
     method: Method
     time: TimeField

@@ -10,18 +10,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from signoff.archive.store import ArchiveError, Missing
-from signoff.decision.seals import CouldNotTell, read_published
+from signoff.decision.seals import CouldNotTell, Filed, NotBelieved, read_published
 from signoff.errors import SignoffError
+from signoff.policy.routing import derived_again
 from signoff.policy.schema import MAX_POLICY, Published, read_policy
 from signoff.record.bundle import read_bundle, read_statement
 from signoff.record.canonical import Json, b64decode, loads
+from signoff.record.freeze import Freeze
 from signoff.record.request import Spec, Target
 from signoff.record.seal import POLICY_TYPE, PolicyStatement
-from signoff.record.values import RecordError, parse_digest
+from signoff.record.trust import Trust
+from signoff.record.values import Digest, RecordError, parse_digest
 from signoff.verify.reader import Reader
 
 
@@ -35,6 +38,21 @@ class InForce:
 
     published: tuple[Published, ...]
     ignored: tuple[str, ...]
+
+
+def considered(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -> list[Published]:
+    """Return the policies that a frozen route names, each by the digest of its statement and believed; raises as `read_published`."""
+    target = freeze.request.spec.target
+    return [read_published(filed(one.statement), trust, target, one.statement) for one in freeze.route.considered]
+
+
+def refuse_underived(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -> None:
+    """Raise `NotBelieved` unless the frozen route follows from the policies that it names and what the payload holds, conditions and all.
+
+    No numbered rule asks this: the verifier evaluates no condition, and knows only that the route could follow.
+    """
+    if not derived_again(freeze, considered(freeze, filed, trust)):
+        raise NotBelieved("the route does not follow from the policies that it names and what was frozen", where="event.route")
 
 
 def in_force(resources: Iterable[Mapping[str, Json]], reader: Reader, spec: Spec) -> InForce:
@@ -75,7 +93,7 @@ def _may_cover(resource: Mapping[str, Json], reader: Reader, spec: Spec) -> bool
             policy = read_policy(text)
         except SignoffError:
             return True
-        if any(policy.covers(spec.model.name, namespace) for namespace in spec.target.namespaces):
+        if policy.speaks_of(spec.model.name, spec.target.namespaces):
             return True
     return False
 

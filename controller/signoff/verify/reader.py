@@ -23,6 +23,7 @@ from signoff.errors import SignoffError
 from signoff.policy.facts import History
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
 from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freeze
+from signoff.record.request import Target
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
@@ -177,35 +178,45 @@ class Reader:
         return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
 
     def decided_in_full(self, verified: Verified) -> Verified | None:
-        """Return the outcome that answers for an emergency: the first for its image and environment that the store took after it and that
-        is none itself, whichever its verdict; None while it is owed.
+        """Return the outcome that answers for an emergency: the first that the store took after it, for its image and its whole target, and
+        that is no emergency itself, whichever its verdict; None while it is owed.
         """
-        spec = verified.freeze.request.spec
+        spec, first = verified.freeze.request.spec, None
         for request in self.history(spec.model.name, spec.target.environment):
             try:
                 other = self.outcome(request)
             except (Missing, Failed):
                 continue
-            later = other.id != verified.id and _later(other, verified)
-            if later and not other.is_emergency and other.freeze.request.spec.model.digest == spec.model.digest:
-                return other
-        return None
+            if _answers_for(other, verified) and (first is None or _later(first, other)):
+                first = other
+        return first
 
-    def as_history(self, live: LiveIncumbent | None) -> History:
+    def history_for(self, target: Target, live: LiveIncumbent | None) -> History:
         """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier.
 
-        An emergency makes no history: what was live before it stands in its place, so that nobody is routed more laxly for having hurried.
+        What went live in an emergency, or for less than the whole target, is passed over for what was live before it: nobody is routed more
+        laxly for having hurried, or for having been let into another place. What does not count under this trust file ends the history.
         """
-        while live is not None:
-            verified = self.outcome(live.id)
+        owed = False
+        for number in range(MAX_HISTORY):
+            if live is None:
+                return History(owed=owed)
+            try:
+                verified = self.outcome(live.id)
+            except Failed as error:
+                if isinstance(error.__cause__, KeyNotValid):
+                    return History(owed=owed)
+                raise
             if verified.digest != live.event:
                 raise Damaged(
                     f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it"
                 )
-            if not verified.is_emergency:
-                return History(live.version, verified.freeze.route.tier)
+            if number == 0 and verified.is_emergency:
+                owed = self.decided_in_full(verified) is None
+            if not verified.is_emergency and _covers(verified.freeze.request.spec.target, target):
+                return History(live.version, verified.freeze.route.tier, owed)
             live = verified.freeze.live
-        return History()
+        raise CouldNotTell(f"more than {MAX_HISTORY} versions, one after the other", where="incumbent")
 
     def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
         """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""
@@ -236,6 +247,17 @@ def _promotes_here(verified: Verified, model: str, environment: str, cluster: st
     spec = verified.freeze.request.spec
     named = (spec.model.name, spec.target.environment)
     return verified.promotes and named == (model, environment) and cluster in spec.target.clusters
+
+
+def _answers_for(other: Verified, hurried: Verified) -> bool:
+    asked, full = hurried.freeze.request.spec, other.freeze.request.spec
+    same = (asked.model.digest, asked.model.artifacts) == (full.model.digest, full.model.artifacts)
+    return not other.is_emergency and same and _covers(full.target, asked.target) and _later(other, hurried)
+
+
+def _covers(target: Target, other: Target) -> bool:
+    """Whether whatever may run in ``other`` may run in ``target``; both are of one environment."""
+    return set(other.clusters) <= set(target.clusters) and set(other.namespaces) <= set(target.namespaces)
 
 
 def _later(verified: Verified, than: Verified | None) -> bool:

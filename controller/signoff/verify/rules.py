@@ -156,9 +156,9 @@ def route(case: Case) -> None:
         if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
             raise NotBelieved(f"the policy {frozen.policy} asks for something else in {frozen.tier}", where="event.route.requirement")
         asked.append((laxity(considered.tier, policy.tiers[considered.tier]), considered.name))
-    hasty = case.published(chosen[0].statement).spec.is_emergency(frozen.rule)
+    hasty = any(case.published(one.statement).spec.is_emergency(one.rule) for one in frozen.considered)
     if hasty != (EMERGENCY in frozen.inputs):
-        raise NotBelieved("does not say of itself whether it is an emergency, as its policy does", where="event.route.inputs")
+        raise NotBelieved("does not say of itself whether it is an emergency, as its policies do", where="event.route.inputs")
     if hasty and not is_short(case.freeze.request.spec.hours):
         raise NotBelieved("an emergency is promoted for at most 24 hours", where="event.route.inputs")
     if min(asked)[1] != frozen.policy:

@@ -190,10 +190,8 @@ def _subject(event: Admission, question: Question) -> None:
 
 def _target(event: Admission, question: Question) -> None:
     place = question.place
-    if place.environment == event.environment and place.cluster in event.clusters and place.namespace in event.namespaces:
-        return
     for word, asked_for, consented in (
-        ("environment", place.environment, frozenset({event.environment})),
+        ("environment", place.environment, (event.environment,)),
         ("cluster", place.cluster, event.clusters),
         ("namespace", place.namespace, event.namespaces),
     ):

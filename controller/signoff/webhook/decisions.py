@@ -28,12 +28,13 @@ from typing import Literal
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
-from signoff.decision.delegations import require_scope
+from signoff.decision.delegations import grantor_of, require_scope
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
-from signoff.decision.seals import Filed, read_delegation, read_published, read_seal, read_submission, seal_bundle
+from signoff.decision.seals import Filed, read_delegation, read_seal, read_submission, seal_bundle
 from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.freezing import refuse_other_desk, refuse_stale
+from signoff.policy.facts import INCUMBENT, history_of
 from signoff.policy.routing import is_stricter, route
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
@@ -42,8 +43,8 @@ from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Delegation, Grant, PromotionName, Seal
-from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, format_time, parse, parse_digest
-from signoff.verify.policies import in_force
+from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, Timestamp, format_time, parse, parse_digest
+from signoff.verify.policies import considered, in_force
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
@@ -75,7 +76,7 @@ class _Granted:
     @property
     def user(self) -> Mapping[str, Json]:
         """The grantor, as the API server is asked about them."""
-        return {"username": self.delegation.username, "groups": [*self.delegation.groups, "system:authenticated"]}
+        return {"username": self.delegation.username, "groups": list(self.delegation.groups)}
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class _Checked:
     who: Resolved
     standing: Standing
     granted: _Granted | None
+    time: Timestamp
 
 
 def seal(witness: Witness, review: Review) -> Reply:
@@ -110,6 +112,7 @@ def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
     stored = _stored(witness, checked)
     if stored is not None:
         _require_same(stored, checked.spec)
+        _require_same_voice(stored, checked.granted)
     elif witness.has_outcome(checked.request):
         raise Refused("the request has its outcome already", where="spec.promotion", mend=f"see: signoff why {checked.freeze.id}")
     name = field(review.obj, "metadata", "name")
@@ -170,7 +173,8 @@ def _check(witness: Witness, review: Review) -> _Checked:
     if witness.cluster_name not in target.clusters or freeze.cluster != witness.cluster_name:
         raise Refused(f"the desk was frozen in cluster {freeze.cluster}; decide there", where="spec.freeze")
     witness.require_voice(target)
-    granted = _granted(witness, spec.delegation, freeze, who) if spec.delegation is not None else None
+    time = format_time(witness.now())
+    granted = _granted(witness, spec.delegation, freeze, who, time) if spec.delegation is not None else None
     stand = standing(freeze, who, (submitted.principal,), granted.delegation if granted is not None else None)
     submitters = (*(one.principal for one in freeze.submissions), submitted.principal)
     _require_apart(witness, review.user, submitters, who.principal)
@@ -190,7 +194,7 @@ def _check(witness: Witness, review: Review) -> _Checked:
         raise Refused(
             "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
         )
-    return _Checked(spec, request, freeze, who, stand, granted)
+    return _Checked(spec, request, freeze, who, stand, granted, time)
 
 
 def _spec(review: Review) -> DecisionSpec:
@@ -217,7 +221,7 @@ def _freeze(
     return request, freeze, payload
 
 
-def _granted(witness: Witness, name: str, freeze: Freeze, who: Resolved) -> _Granted:
+def _granted(witness: Witness, name: str, freeze: Freeze, who: Resolved, time: Timestamp) -> _Granted:
     where = f"promotiondelegation {name}"
     try:
         resource = witness.cluster.delegation(name)
@@ -228,11 +232,11 @@ def _granted(witness: Witness, name: str, freeze: Freeze, who: Resolved) -> _Gra
         stored = witness.store.read(layout.statement("delegation", digest), limit=MAX_BUNDLE)
     except Missing:
         raise Refused("is not in the archive, and so grants nothing", where=where, mend="ask whoever granted it to grant it anew") from None
-    filed = Filed(stored.data, stored.stored_at)
+    filed = Filed(stored.data, witness.now())  # the event will be judged by its own time: a key that has ended counts for nothing then
     grant = read_delegation(filed, witness.reader.trust, freeze.request.spec.target, digest, where)
     if (grant.name, grant.cluster) != (name, witness.cluster_name):
         raise Refused(f"is the grant {grant.name} of cluster {grant.cluster}", where=where, mend="call whoever runs signoff")
-    require_scope(grant, who.principal, freeze, format_time(witness.now()), where)
+    require_scope(grant, who.principal, freeze, time, where)
     return _Granted(grant, Grant(digest=digest, bundle=b64encode(stored.data)))
 
 
@@ -272,8 +276,10 @@ def _require_submissions(witness: Witness, freeze: Freeze) -> None:
 
 def _require_route(witness: Witness, freeze: Freeze) -> None:
     spec, trust = freeze.request.spec, witness.reader.trust
-    named = [read_published(witness.reader.policy(one.statement), trust, spec.target, one.statement) for one in freeze.route.considered]
-    history = witness.reader.as_history(freeze.live)
+    named = considered(freeze, witness.reader.policy, trust)
+    history = witness.reader.history_for(spec.target, freeze.live)
+    if INCUMBENT in freeze.route.inputs and history != history_of(freeze):
+        raise Refused("what is live, or what it owes, is no longer what the rules saw", where="spec.freeze", mend="wait for the new desk")
     if route(spec, named, history) != freeze.route:
         raise Refused("the route, derived again from the archived policies, is not the frozen one", mend="call whoever runs signoff")
     current = in_force(witness.cluster.policies(), witness.reader, spec)
@@ -303,6 +309,19 @@ def _require_same(sealed: SealedDecision, spec: DecisionSpec) -> None:
         )
 
 
+def _require_same_voice(sealed: SealedDecision, granted: _Granted | None) -> None:
+    """Raise where a second press is made in another's name than the first: the seal that stands is the first one's."""
+    was = [one.digest for one in sealed.seal.decided.delegation]
+    if was != ([granted.grant.digest] if granted is not None else []):
+        name = grantor_of(sealed.seal.decided)
+        told = f"in the name of {name.name}" if name is not None else "in your own name"
+        raise Refused(
+            f"you decided this {told} at {sealed.seal.decided.time}, and that seal stands",
+            where="spec.delegation",
+            mend="press again as you did then",
+        )
+
+
 def _as_sealed(sealed: SealedDecision, spec: DecisionSpec) -> list[dict[str, Json]]:
     """Return the patches that make the object say what was sealed: a second press may have brought other words along."""
     decided, patches = sealed.seal.decided, list[dict[str, Json]]()
@@ -327,7 +346,7 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         "groups": list(checked.standing.groups),
         "delegation": [as_json(checked.granted.grant)] if checked.granted is not None else [],
         "consent": {"assurance": "api-server", "proofs": []},
-        "time": format_time(witness.now()),
+        "time": checked.time,
         **({"comment": spec.comment} if spec.comment is not None else {}),
     }
     name = as_json(PromotionName(namespace=review.namespace, name=spec.promotion))
@@ -350,6 +369,7 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         if stored is None:
             raise
         _require_same(stored, spec)
+        _require_same_voice(stored, checked.granted)
         return stored
     except Unavailable as error:
         # Its answer may be all that was lost: what lies in the archive then was decided.

@@ -19,14 +19,15 @@ from signoff.decision.principals import Resolved
 from signoff.decision.seals import delegation_bundle, signed_by
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import Json, dumps
+from signoff.record.freeze import Identity
 from signoff.record.promotion import as_json
-from signoff.record.seal import DELEGATION_TYPE, Delegation, DelegationScope, DelegationStatement, Identity
+from signoff.record.seal import DELEGATION_TYPE, MAX_GROUPS, Delegation, DelegationScope, DelegationStatement
 from signoff.record.values import Digest, format_time, parse, parse_digest, parse_time
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
 
 LONGEST: Final = timedelta(days=366)
-MAX_GROUPS: Final = 256
+MAX_GRANT: Final = 32 * 1024
 _ONCE: Final = "a grant is made once and not changed; delete it to take it back, and make another"
 
 
@@ -46,6 +47,9 @@ def seal(witness: Witness, review: Review) -> Reply:
     if review.dry_run:
         return Reply()
     bundle = delegation_bundle(delegation, witness.signer)
+    if len(bundle) > MAX_GRANT:
+        what = f"the grant, with the groups of {delegation.grantor.name}, has more than {MAX_GRANT} bytes"
+        raise Refused(what, mend="write it shorter, or ask whoever runs signoff")
     digest = read_bundle(bundle, "delegation").digest
     try:
         _archive(witness, digest, bundle)
@@ -99,10 +103,14 @@ def _delegation(witness: Witness, review: Review) -> Delegation:
     spec = parse(DelegationSpec, dumps(review.obj.get("spec")), "spec")
     _require_people(witness, who, spec)
     now, begins, ends = witness.now(), parse_time(spec.validFrom), parse_time(spec.validUntil)
-    if not begins < ends or ends <= now or ends - begins > LONGEST:
-        what = "ends before it begins, or has ended, or holds for more than a year and a day"
-        raise Refused(what, where="spec.validUntil", mend="write from when until when, such as the weeks of a holiday")
-    groups = sorted({group for group in who.groups if not group.startswith("system:")})
+    for wrong, what in (
+        (ends <= begins, "ends before it begins"),
+        (ends <= now, "has ended already"),
+        (ends - begins > LONGEST, "holds for more than a year and a day"),
+    ):
+        if wrong:
+            raise Refused(what, where="spec.validUntil", mend="write from when until when, such as the weeks of a holiday")
+    groups = sorted(set(who.groups))
     if len(groups) > MAX_GROUPS:
         raise Refused(
             f"{who.principal.name} is in {len(groups)} groups, and a grant can hold {MAX_GROUPS}", mend="ask whoever runs signoff"
@@ -129,7 +137,7 @@ def _require_people(witness: Witness, who: Resolved, spec: DelegationSpec) -> No
         raise Refused(
             f"{spec.to.issuer} vouches for nobody who decides here", where="spec.to.issuer", mend=f"write one of: {', '.join(people)}"
         )
-    if (spec.to.issuer, spec.to.subject) == (who.principal.issuer, who.principal.subject):
+    if spec.to.is_same(who.principal):
         raise Refused("is yourself", where="spec.to", mend="name who shall decide in your name")
 
 
