@@ -26,6 +26,8 @@ from types import TracebackType
 from typing import Any, Final, Literal, Self
 
 import yaml
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from controlplane.balancer import Balancer
 from controlplane.cluster import ControlPlane
@@ -75,6 +77,7 @@ class Bank:
         archive: Literal["file", "s3"] = "file",
         webhooks: int = 1,
         operators: int = 1,
+        engine: bool = False,
         start: bool = True,
         way: Way = lambda _name, _what, url: url,
     ) -> None:
@@ -85,13 +88,16 @@ class Bank:
         self.archive = self.object_store.address(BUCKET, "signoff") if self.object_store else f"file://{self.archive_folder}"
         self.keys = work / "keys"
         self.trust = ""
+        self.checker_id = ""
         self.webhooks = _names("webhook", webhooks)
         self.operators = _names("operator", operators)
+        self.engines = ("engine",) if engine else ()
         self._operator_changes = dict(operator or {})
         self._way = way
         self._start = start
         self._ports = dict(zip(self.webhooks, _pairs(free_ports(2 * webhooks)), strict=True))
-        self._health = dict(zip(self.operators, free_ports(operators), strict=True))
+        healthy = (*self.operators, *self.engines)
+        self._health = dict(zip(healthy, free_ports(len(healthy)), strict=True))
         self._front = _pairs(free_ports(2))[0] if webhooks > 1 else self._ports["webhook"]
         sides = (0, 1) if webhooks > 1 else ()
         self.balancers = [Balancer(self._front[side], {name: pair[side] for name, pair in self._ports.items()}) for side in sides]
@@ -180,6 +186,7 @@ class Bank:
         ca = base64.b64encode(self.control_plane.serving_ca_path.read_bytes()).decode()
         return {
             "webhook": {"outside": {"enabled": True, "gateUrl": self.gate_url, "doorUrl": self.door_url, "caBundle": ca}},
+            "engine": {"enabled": bool(self.engines)},
             "rbac": {"explanationConfigMapNamespaces": ["credit"]},
             "guards": {"namespaceLabelAdministrators": {"groups": ["system:masters", "platform"]}},
         }
@@ -197,9 +204,11 @@ class Bank:
             self._prepare("webhook", name, self._webhook_config(name))
         for name in self.operators:
             self._prepare("operator", name, self._operator_config(name))
+        for name in self.engines:
+            self._prepare("engine", name, self._engine_config(name))
         for balancer in self.balancers:
             self._exit.enter_context(balancer)
-        for name in (*self.webhooks, *self.operators) if self._start else ():
+        for name in (*self.webhooks, *self.operators, *self.engines) if self._start else ():
             self.start(name)
         self.kubectl(PETRA, "label", "namespace", "credit", "signoff.dev/gate=enforce", "signoff.dev/environment=production")
 
@@ -209,6 +218,7 @@ class Bank:
             self._exit.enter_context(self.object_store)
             self.object_store.make_bucket(BUCKET)
         said = ("--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", "--publisher", PEOPLE_ISSUER, PAULA)
+        said += ("--engine", SERVICE_ISSUER, f"{NAMESPACE}:signoff-engine") if self.engines else ()
         for _ in range(INIT_TRIES):
             made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")
             # A store that has just started makes room when it is first written to, and on a busy machine that takes longer than init waits.
@@ -217,6 +227,27 @@ class Bank:
         if made.returncode:
             raise ControlPlaneError(f"signoff init failed: {made.stderr.strip()}")
         self.trust = str(yaml.safe_load(made.stdout)["trust"])
+        if self.engines:
+            self._trust_checker()
+
+    def _trust_checker(self) -> None:
+        """Make the key of the bank's checker, and trust it (`checker_key`, ``checker_id``)."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        self.checker_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        public = self.work / "check.pub"
+        public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+        said = ("--use", "check", "--cluster", CLUSTER, "--environment", "production", "--name", "key of the weekly check")
+        environment = os.environ | self.settings() | self.rights("writer")
+        added = self._run(environment, "trust", "add-key", str(public), *said, "-o", "json")
+        if added.returncode:
+            raise ControlPlaneError(f"signoff trust add-key failed: {added.stderr.strip()}")
+        told = yaml.safe_load(added.stdout)
+        self.trust, self.checker_id = str(told["trust"]), str(told["key"])
+
+    @property
+    def checker_key(self) -> Path:
+        """The private key of the bank's checker; trusted where there is an engine."""
+        return self.work / "check.key"
 
     def _common(self, account: str, name: str) -> dict[str, Any]:
         server = self._way(name, "cluster", self.control_plane.server)
@@ -270,10 +301,16 @@ class Bank:
             **self._operator_changes,
         }
 
+    def _engine_config(self, name: str) -> dict[str, Any]:
+        health = {"host": LOOPBACK, "port": self._health[name]}
+        return {**self._common("engine", name), "liveness": health, "resyncSeconds": 5}
+
     def _prepare(self, what: str, name: str, config: Mapping[str, Any]) -> None:
         path = self._file(f"{name}.yaml", config)
         command = [sys.executable, "-m", "signoff", "run", what, "--config", str(path)]
-        self._components[name] = Component(name, command, self.work / f"{name}.log", self.rights("writer"))
+        self._components[name] = Component(
+            name, command, self.work / f"{name}.log", self.rights("reader" if what == "engine" else "writer")
+        )
 
     def _file(self, name: str, content: object) -> Path:
         path = self.work / name

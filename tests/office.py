@@ -32,10 +32,10 @@ def _installer(plane: ControlPlane) -> client.CustomObjectsApi:
 class Office:
     """What the tests do at the bank, with a model of their own each."""
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, bank: Bank, family: str = "credit-model") -> None:
         self.bank = bank
         self.number = next(_COUNTER)
-        self.model = f"credit-model-{self.number}"
+        self.model = f"{family}-{self.number}"
         self.name = f"{self.model}-1.0.0"
         self.digest = "sha256:" + hashlib.sha256(self.model.encode()).hexdigest()
         self.image = f"registry.bank.example/models/{self.model}@{self.digest}"

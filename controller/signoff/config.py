@@ -137,6 +137,13 @@ class OperatorConfig(Common):
     liveness: Listener | None = None
 
 
+class EngineConfig(Common):
+    """The policy engine: it reads the archive, and has no key to sign with."""
+
+    resyncSeconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    liveness: Listener | None = None
+
+
 Config = TypeVar("Config", bound=Closed)
 
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from archive_fixture import Site
 
-from signoff.operator.serve import connection
+from signoff.apiserver import connection
 from signoff.record.canonical import b64encode
 from signoff.record.keys import generate_pem
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,11 @@ from typing import Any
 import pytest
 import yaml
 from archive_fixture import Ran, Site, manifest
-from world import POLICY, SPEC
+from checking import bring, weekly
+from world import POLICY, SPEC, trusted_key
+
+from signoff.record.keys import PemSigner, generate_pem
+from signoff.record.promotion import as_json
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 EXAMPLE, EXAMPLE_CASES = EXAMPLES / "policies" / "credit-models.yaml", EXAMPLES / "policies" / "credit-models.cases.yaml"
@@ -40,6 +45,20 @@ def test_the_example_comes_out_as_its_table_says(site: Site) -> None:
     assert (ran.code, ran.err) == (0, "")
     assert "13 cases: 13 as expected, 0 not" in ran.out
     assert "no case leads to" not in ran.out
+
+
+def test_the_example_of_a_weekly_refresh_comes_out_as_its_table_says(site: Site) -> None:
+    weekly_refresh, cases = (EXAMPLES / "policies" / f"weekly-refresh{one}.yaml" for one in ("", ".cases"))
+    ran = site.run("policy", "test", weekly_refresh, cases, archive=False)
+    assert (ran.code, ran.err) == (0, "")
+    assert "7 cases: 7 as expected, 0 not" in ran.out
+    assert "no case leads to" not in ran.out
+
+
+def test_a_check_by_somebody_whom_the_policy_does_not_name_is_no_case(site: Site, tmp_path: Path) -> None:
+    ran = tried(site, tmp_path, {"cases": [case("tier-1", facts={**FACTS, "checks": {"weekly": {"psi": 0.1}}})]})
+    assert ran.code == 2
+    assert "says a check by weekly, whom the policy does not name (it names none)" in ran.err
 
 
 def test_a_case_that_comes_out_otherwise_is_told_step_by_step(site: Site, tmp_path: Path) -> None:
@@ -178,3 +197,22 @@ def test_where_there_is_no_route_it_is_an_error(site: Site, tmp_path: Path) -> N
     twice = explained(site, tmp_path, tested=(BY_HISTORY, BY_HISTORY))
     assert (twice.code, twice.out) == (2, "")
     assert "two policies bear the name credit-models" in twice.err
+
+
+def test_a_requests_checks_are_explained_under_a_trust_file_and_not_believed_without(site: Site, tmp_path: Path) -> None:
+    checker = PemSigner(generate_pem())
+    spec = deepcopy(SPEC)
+    bring(spec, checker)
+    asked = manifest(tmp_path, {"kind": "ModelPromotion", "metadata": {"name": "m"}, "spec": spec}, "promotion.yaml")
+    tested = manifest(
+        tmp_path, {"kind": "PromotionPolicy", "metadata": {"name": "credit-models"}, "spec": weekly(POLICY, checker.key_id)}, "policy.yaml"
+    )
+    trust = tmp_path / "trust.json"
+    named = [trusted_key(site.world.seal_key, "seal"), trusted_key(site.world.event_key, "event"), trusted_key(checker, "check")]
+    trust.write_text(json.dumps(as_json(site.world.trust_with(keys=named))))
+    believed = site.run("policy", "explain", tested, "--promotion", asked, "--trust", trust, archive=False)
+    assert (believed.code, believed.err) == (0, "")
+    assert "weekly-refresh: tier-3" in believed.out
+    without = site.run("policy", "explain", tested, "--promotion", asked, archive=False)
+    assert "named-individual: tier-2" in without.out
+    assert "nobody has looked at its signature; name the trust file (--trust)" in " ".join(without.out.split())

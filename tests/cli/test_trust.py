@@ -66,7 +66,7 @@ def test_people_are_told_the_digest_the_overlap_and_what_is_left_to_do(site: Sit
         NEW.key_id,
         "event key of demo is believed beside it, until it is ended",
         "Nothing has changed yet",
-        "restart both",
+        "restart them",
     ):
         assert told in ran.out
 

@@ -60,7 +60,9 @@ def operator_metrics(bank: Bank) -> int:
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     work = tmp_path_factory.mktemp("bank")
-    with ControlPlane(work / "control-plane") as plane, reports(plane) as source, Bank(plane, work / "bank", operator=source) as bank:
+    with ControlPlane(work / "control-plane") as plane, reports(plane) as source, Bank(
+        plane, work / "bank", operator=source, engine=True
+    ) as bank:
         bank.kubectl(PAULA, "apply", "-f", "examples/credit-scoring/policy.yaml")
         bank.kubectl(BEN, "apply", "-f", "examples/credit-scoring/explanation-configmap.yaml")
         yield bank

@@ -33,7 +33,7 @@ def claimed(source: dict[str, Any]) -> ClaimedExplanation:
 
 
 def get(site: Site, url: str | None = None, **settings: Any) -> bytes:
-    return fetch(claimed({"url": url or site.url(REPORT)}), "credit", NoConfigMaps(), site.settings(**settings)).content
+    return fetch(claimed({"url": url or site.url(REPORT)}).source, "credit", NoConfigMaps(), site.settings(**settings)).content
 
 
 def refusal(site: Site, url: str | None = None, **settings: Any) -> CannotFetch:

@@ -18,16 +18,16 @@ from tests.operator.site import DOCUMENT, Site, plain, redirect, trickle, verbat
 
 
 def test_a_document_under_an_allowed_prefix_is_fetched(site: Site) -> None:
-    fetched = fetch(claimed({"url": site.url()}), "credit", NoConfigMaps(), site.settings())
+    fetched = fetch(claimed({"url": site.url()}).source, "credit", NoConfigMaps(), site.settings())
     assert (fetched.content, fetched.origin) == (DOCUMENT, site.url())
     assert site.paths == [REPORT]
 
 
 def test_inline_and_config_maps_need_no_network(site: Site) -> None:
     settings = site.settings()
-    inline = fetch(claimed({"inline": "wörtlich"}), "credit", NoConfigMaps(), settings)
+    inline = fetch(claimed({"inline": "wörtlich"}).source, "credit", NoConfigMaps(), settings)
     assert (inline.content, inline.origin) == ("wörtlich".encode(), "inline in the request")
-    mapped = fetch(claimed({"configMap": {"name": "notes", "key": "a.html"}}), "credit", ConfigMaps(), settings)
+    mapped = fetch(claimed({"configMap": {"name": "notes", "key": "a.html"}}).source, "credit", ConfigMaps(), settings)
     assert (mapped.content, mapped.origin) == (b"credit notes a.html", "ConfigMap credit/notes, key a.html")
     assert site.connections == 0
 

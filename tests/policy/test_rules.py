@@ -219,9 +219,9 @@ def test_a_policys_bytes_are_its_own_again() -> None:
 def test_a_frozen_route_follows_from_the_payload_alone(world: World) -> None:
     followed = world.publish("credit-models", policy([["again", "tier-2", 'incumbent.tier == "tier-2"']], [["pop", "tier-1", "false"]]))
     frozen = world.freeze(replacing(), policies=(followed,), live=LIVE, live_tier="tier-2")
-    assert history_of(frozen.freeze) == History(LIVE.version, "tier-2")
+    assert history_of(frozen.freeze) == History(LIVE.version, "tier-2", live=LIVE.digest)
     assert frozen.freeze.route.tier == "tier-2"
-    assert derived_again(frozen.freeze, [followed])
+    assert derived_again(frozen.freeze, [followed], ())
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_route_that_does_not_follow_is_found(world: World, change: dict[str, A
     value["route"]["inputs"] |= change.get("inputs", {})
     value["route"] |= {"rule": change["rule"]} if "rule" in change else {}
     value["route"]["considered"][0] |= change.get("considered", {})
-    assert not derived_again(parse(Freeze, dumps(value), "freeze"), [followed])
+    assert not derived_again(parse(Freeze, dumps(value), "freeze"), [followed], ())
 
 
 @pytest.mark.parametrize(
@@ -285,7 +285,7 @@ def test_an_emergency_says_so_of_itself_and_what_it_owes(world: World) -> None:
     followed = world.publish("credit-models", policy(EMERGENCY))
     hasty = world.freeze({**SPEC, "validFor": "24h"}, policies=(followed,)).freeze
     assert hasty.route.inputs["emergency"] == "for 24 hours; a full approval is owed"
-    assert derived_again(hasty, [followed])
+    assert derived_again(hasty, [followed], ())
     assert "emergency" not in world.freeze(policies=(followed,)).freeze.route.inputs
 
 

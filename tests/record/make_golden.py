@@ -20,6 +20,7 @@ from typing import Any
 from signoff.decision.seals import delegation_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64encode, dumps
+from signoff.record.check import Check, check_bundle
 from signoff.record.freeze import claimed_comparison, freeze_bytes, read_freeze
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
@@ -215,6 +216,23 @@ def delegation_file(seal_key: PemSigner) -> bytes:
     return delegation_bundle(parse(Delegation, dumps(value), "delegation"), seal_key)
 
 
+def check_file(key: PemSigner) -> bytes:
+    value = {
+        "tool": "weekly-check 3.1",
+        "time": "2026-03-02T06:00:00Z",
+        "candidate": {"version": "2.4.0", "digest": digest("candidate")},
+        "incumbent": {"version": "2.3.1", "digest": digest("incumbent")},
+        "datasets": FULL["datasets"],
+        "measured": [
+            {"name": "psi.max", "value": "0.031"},
+            {"name": "auc", "value": "0.8127"},
+            {"name": "auc in Kanton=Zürich", "value": "0.79"},
+        ],
+        "report": {"mediaType": "text/html", "size": 13, "digest": digest("<p>report</p>")},
+    }
+    return check_bundle(parse(Check, dumps(value), "check"), value, key)
+
+
 def vectors() -> Mapping[str, bytes]:
     """Return every file by its name."""
     pems = {"seal": generate_pem(), "event": generate_pem()}
@@ -284,6 +302,7 @@ def vectors() -> Mapping[str, bytes]:
         "policy": policy_file,
         "submission": submission_file,
         "delegation": delegation_file(seal_key),
+        "check": check_file(seal_key),
         **{name: one.bundle for name, one in sealed.items()},
         "promotion": sign_bundle(promoted, event_key),
         "rejection": sign_bundle(rejected, event_key),
@@ -303,6 +322,10 @@ def vectors() -> Mapping[str, bytes]:
     return {**files, "digests.json": json.dumps(named, indent=1).encode() + b"\n"}
 
 
+LATER = {"delegation": delegation_file, "check": check_file}
+"""What came after the first vectors."""
+
+
 def write(folder: Path, *, overwrite: bool) -> int:
     """Write the vectors; 1 where they are there already, all or some."""
     standing = sorted(path.name for path in folder.glob("*")) if folder.exists() else []
@@ -319,12 +342,14 @@ def write(folder: Path, *, overwrite: bool) -> int:
 
 def add(folder: Path) -> int:
     """Write the vectors that came after the first: what is there stays, and so do the keys."""
-    bundle = delegation_file(PemSigner((folder / "seal.TEST-KEY.pem").read_bytes()))
-    new = {"delegation.sigstore.json": bundle, "delegation.statement.json": read_bundle(bundle, "delegation").payload}
+    key = PemSigner((folder / "seal.TEST-KEY.pem").read_bytes())
+    made = {name: make(key) for name, make in LATER.items() if not (folder / f"{name}.sigstore.json").exists()}
+    if not made:
+        print(f"{folder} holds {', '.join(LATER)}, which are never overwritten", file=sys.stderr)
+        return 1
+    new = {f"{name}.sigstore.json": bundle for name, bundle in made.items()}
+    new |= {f"{name}.statement.json": read_bundle(bundle, name).payload for name, bundle in made.items()}
     for name, data in new.items():
-        if (folder / name).exists():
-            print(f"{folder / name} is there, and is never overwritten", file=sys.stderr)
-            return 1
         (folder / name).write_bytes(data)
     named = json.loads((folder / "digests.json").read_text())
     named |= {name: sha256(data) for name, data in new.items() if ".sigstore." not in name}

@@ -135,7 +135,7 @@ def test_plain_values_go_the_fast_way(size: int) -> None:
     assert plain.value_of(data) == value
 
 
-@pytest.mark.parametrize("name", ["promotion", "rejection", "seal.carla", "submission", "policy", "delegation"])
+@pytest.mark.parametrize("name", ["promotion", "rejection", "seal.carla", "submission", "policy", "delegation", "check"])
 def test_what_we_write_goes_the_fast_way(name: str) -> None:
     assert plain.value_of(bundle(name)) is not None
     assert plain.value_of(golden("freeze.json")) is not None

@@ -34,6 +34,7 @@ DOCUMENTS: list[tuple[str, Any]] = [
     ("submission", predicate("submission")),
     ("policy", predicate("policy")),
     ("delegation", predicate("delegation")),
+    ("check", predicate("check")),
     ("trust", golden_json("trust.json")),
     *(("modelpromotion-spec", spec) for spec in SPECS),
 ]

@@ -14,6 +14,11 @@ app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}
 
+{{/* The processes that have a ServiceAccount, separated by spaces. */}}
+{{- define "signoff.processes" -}}
+operator webhook{{ if .Values.engine.enabled }} engine{{ end }}
+{{- end }}
+
 {{- define "signoff.image" -}}
 {{- with .Values.image -}}
 {{- if .digest }}{{ .repository }}@{{ .digest }}{{ else }}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{ end -}}

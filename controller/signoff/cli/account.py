@@ -10,9 +10,11 @@ from typing import Final
 from signoff.cli.output import moment, stamp
 from signoff.decision.delegations import grant_of
 from signoff.decision.seals import read_published
+from signoff.policy.routing import is_engines
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
-from signoff.record.canonical import Json
+from signoff.record.canonical import Json, b64decode
+from signoff.record.check import open_check
 from signoff.record.freeze import ComparisonEntry, ConsideredPolicy, Freeze, Requirement
 from signoff.record.promotion import as_json
 from signoff.record.seal import Decided, PolicyStatement, PublishedPolicy
@@ -27,6 +29,7 @@ ASSURANCES: Final = {
     "passkey": "a passkey, whose signature covers what was shown",
 }
 Pair = tuple[str, str]
+_SHOWN: Final = 12
 
 
 @dataclass(frozen=True)
@@ -92,7 +95,7 @@ def asks(requirement: Requirement) -> str:
     """Return in words what a tier asks for."""
     roles = " and ".join(f"{role.count} as {role.name} ({', '.join(role.groups)})" for role in requirement.roles)
     eyes = "; nobody who asked" if requirement.fourEyes else ""
-    return f"{requirement.quorum} in all, {roles}{eyes}"
+    return f"{requirement.quorum} in all, {roles}{eyes}" if not is_engines(requirement) else f"the policy engine ({roles})"
 
 
 def lines(told: Account, now: datetime) -> Iterator[Pair]:
@@ -107,6 +110,7 @@ def lines(told: Account, now: datetime) -> Iterator[Pair]:
     for decided in verified.decisions:
         yield from _decision(decided)
     yield from _policy(told)
+    yield from _checks(freeze)
     yield from _alternatives(freeze)
     for one in freeze.submissions:
         yield "asked by", f"{one.principal.name} at {one.time}"
@@ -164,6 +168,19 @@ def _policy(told: Account) -> Iterator[Pair]:
         yield "" if number else "rules saw", f"{name}: {value}"
 
 
+def _checks(freeze: Freeze) -> Iterator[Pair]:
+    for brought in freeze.request.spec.checks or ():
+        bundle, check = open_check(b64decode(brought.bundle, "spec.checks"), "spec.checks")
+        against = f"against {check.incumbent.version}" if check.incumbent is not None else "against nothing"
+        figures = ", ".join(f"{one.name}={one.value}" for one in check.measured[:_SHOWN])
+        more = f", and {len(check.measured) - _SHOWN} more" if len(check.measured) > _SHOWN else ""
+        yield "check", f"of {check.candidate.version} {against}, by {check.tool} at {check.time}"
+        yield "", f"{figures}{more}"
+        yield "", f"report {check.report.digest}"
+        yield "", f"signed under {bundle.key_id}"
+        yield "", bundle.digest
+
+
 def _alternatives(freeze: Freeze) -> Iterator[Pair]:
     shown = freeze.comparison
     yield "candidate", _entry(shown.candidate)
@@ -196,6 +213,7 @@ def machine(told: Account, now: datetime) -> dict[str, Json]:
         "decisions": [_decision_json(one) for one in verified.decisions],
         "policy": _policy_json(told),
         "comparison": as_json(freeze.comparison),
+        "checks": [_check_json(one.bundle) for one in freeze.request.spec.checks or ()],
         "submissions": [{**as_json(one.principal), "time": one.time} for one in freeze.submissions],
         "author": spec.author,
         "reason": spec.reason,
@@ -216,6 +234,11 @@ def _decision_json(decided: Decided) -> dict[str, Json]:
     value.pop("delegation")
     granted: dict[str, Json] = {"grant": {"statement": decided.delegation[0].digest, **as_json(grant)}} if grant is not None else {}
     return {**value, "consent": decided.consent.assurance, **granted}
+
+
+def _check_json(text: str) -> dict[str, Json]:
+    bundle, check = open_check(b64decode(text, "spec.checks"), "spec.checks")
+    return {"statement": bundle.digest, "key": bundle.key_id, **as_json(check)}
 
 
 def _policy_json(told: Account) -> dict[str, Json]:

@@ -26,6 +26,7 @@ from signoff.errors import SignoffError
 from signoff.operator.commit import pointers
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import b64decode, dumps
+from signoff.record.check import reports_of
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
 from signoff.record.seal import DELEGATION_TYPE, POLICY_TYPE, SEAL_TYPE, DelegationStatement, PolicyStatement, SealStatement
 from signoff.record.trust import MAX_TRUST, read_trust
@@ -117,8 +118,9 @@ class Look:
         outcome = Outcome(Filed(stored.data, stored.stored_at), slot)
         verified = verify(outcome, self.reader.trust, self.reader.policies_of(outcome))
         self.promotes = verified.promotes
-        self.blobs = (verified.freeze.explanation.digest, *(one.digest for one in verified.freeze.renditions))
-        refuse_underived(verified.freeze, self.reader.policy, self.reader.trust)
+        freeze = verified.freeze
+        self.blobs = (freeze.explanation.digest, *reports_of(freeze.request.spec), *(one.digest for one in freeze.renditions))
+        refuse_underived(verified.freeze, self.reader.policy, self.reader.trust, verified.stored_at)
         payload = sha256(verified.payload)
         yield from self._frozen(payload, verified)
         yield from self._sealed(payload, outcome.statement, verified)

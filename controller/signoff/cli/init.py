@@ -64,6 +64,7 @@ class Wanted:
     environments: tuple[str, ...]
     target_clusters: tuple[str, ...]
     publishers: tuple[tuple[str, str], ...]
+    engines: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,7 @@ class _Made:
 @click.option("--environment", "environments", multiple=True, metavar="NAME", help="What it may speak for; several times for several.")
 @click.option("--target-cluster", "targets", multiple=True, metavar="NAME", help="Where it may promote to; default: the cluster itself.")
 @click.option("--publisher", "publishers", multiple=True, nargs=2, metavar="ISSUER SUBJECT", help="Who may publish policies.")
+@click.option("--engine", "engines", multiple=True, nargs=2, metavar="ISSUER SUBJECT", help="The policy engine, which decides in tier 3.")
 @click.option("--seal-key", metavar="ADDRESS", help="A key in a key service, awskms:///KEY?region=NAME; none is made then.")
 @click.option("--event-key", metavar="ADDRESS", help="Likewise; another key.")
 @click.option("--trust-file", type=click.Path(path_type=Path), metavar="FILE", help="Archive this trust file, and make nothing else.")
@@ -93,6 +95,7 @@ def command(
     environments: tuple[str, ...],
     targets: tuple[str, ...],
     publishers: tuple[tuple[str, str], ...],
+    engines: tuple[tuple[str, str], ...],
     seal_key: str | None,
     event_key: str | None,
     trust_file: Path | None,
@@ -105,13 +108,13 @@ def command(
     Policies of least rights for a writer and a reader are written beside the keys.
 
     A publisher is named as admission resolves them: the issuer of the webhook's configuration, and the subject, for example
-    https://login.bank.example and paula@bank.example.
+    https://login.bank.example and paula@bank.example. So is the engine: the issuer of ServiceAccounts, and signoff-system:signoff-engine.
 
     A run that was stopped is finished by the same command. What is there is never overwritten.
     """
     if trust_file is not None:
         return _later(archive, trust_file, trust, form)
-    wanted = _wanted(cluster, environments, targets, publishers)
+    wanted = _wanted(cluster, environments, targets, publishers, engines)
     if keys is None:
         raise SignoffError("is missing", where="--keys", mend="name a folder for the private keys, outside of the archive")
     _require_apart(keys, archive)
@@ -134,14 +137,18 @@ def command(
 
 
 def _wanted(
-    cluster: str | None, environments: tuple[str, ...], targets: tuple[str, ...], publishers: tuple[tuple[str, str], ...]
+    cluster: str | None,
+    environments: tuple[str, ...],
+    targets: tuple[str, ...],
+    publishers: tuple[tuple[str, str], ...],
+    engines: tuple[tuple[str, str], ...],
 ) -> Wanted:
     if cluster is None:
         raise SignoffError("is missing", where="--cluster", mend="name the cluster that the keys belong to")
     for name, given in (("--environment", environments), ("--publisher", publishers)):
         if not given:
             raise SignoffError("is missing", where=name, mend="name at least one")
-    return Wanted(cluster, environments, targets or (cluster,), publishers)
+    return Wanted(cluster, environments, targets or (cluster,), publishers, engines)
 
 
 def _later(archive: str, path: Path, active: str | None, form: str) -> int:
@@ -259,7 +266,9 @@ def _trust_bytes(wanted: Wanted, signers: Mapping[Use, Signer]) -> bytes:
         for use, signer in signers.items()
     ]
     publishers = [{"issuer": issuer, "subject": subject} for issuer, subject in wanted.publishers]
-    value = {"format": FORMAT, "version": 1, "keys": keys, "policies": {"publishers": publishers, "fourEyes": False}}
+    engines = [{"issuer": issuer, "subject": subject} for issuer, subject in wanted.engines]
+    policies = {"publishers": publishers, "fourEyes": False, **({"engines": engines} if engines else {})}
+    value = {"format": FORMAT, "version": 1, "keys": keys, "policies": policies}
     data = json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
     read_trust(data, "options")
     return data

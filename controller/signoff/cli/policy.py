@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
 
@@ -10,17 +11,20 @@ import click
 
 from signoff.cli import options, output, reach
 from signoff.cli.account import asks
+from signoff.decision.checks import measured
 from signoff.errors import SignoffError
 from signoff.manifests import MAX_BYTES, documents
 from signoff.policy.cases import Case, as_expected, read_table, run_case
 from signoff.policy.conditions import check_conditions
-from signoff.policy.facts import History, facts_of
+from signoff.policy.facts import History, Measured, facts_of
 from signoff.policy.routing import Judged, Step, judge_strictly, route
 from signoff.policy.schema import Published, read_policy
-from signoff.record.canonical import Json, dumps
+from signoff.record.canonical import Json, b64decode, dumps
+from signoff.record.check import open_check, require_checks
 from signoff.record.freeze import Tier
 from signoff.record.promotion import as_json
 from signoff.record.request import KIND, Spec, read_spec
+from signoff.record.trust import MAX_TRUST, read_trust
 from signoff.record.values import sha256
 
 _POLICY_KIND: Final = "PromotionPolicy"
@@ -80,23 +84,31 @@ def test(policy: Path, cases: Path, form: str) -> int:
     metavar="VERSION TIER",
     help="What is live, and the tier in which it was decided; default: nothing is.",
 )
+@click.option(
+    "--trust",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="The trust file, by which the promotion's checks are believed; default: none of them is.",
+)
 @options.output()
-def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | None, form: str) -> int:
+def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | None, trust: Path | None, form: str) -> int:
     """Show rule by rule what POLICIES, manifests, make of a promotion, and which of them routes it.
 
     Exit code: 0 there is a route, 2 there is none, or a file could not be read.
     """
-    spec, history = _promotion(promotion), _history(live)
+    spec = _promotion(promotion)
+    history = _history(live, spec)
+    checks = _checks(spec, trust, history)
     tried = [_policy(path) for path in policies]
     names = [one.name for one in tried]
     if twice := {name for name in names if names.count(name) > 1}:
         raise SignoffError(f"two policies bear the name {min(twice)}", where="POLICIES", mend="give each once, as a cluster has it")
-    seen = facts_of(spec, history)
+    seen = facts_of(spec, history, checks)
     judged = [judge_strictly(one, seen) for one in tried if one.spec.speaks_of(spec.model.name, spec.target.namespaces)]
     if form == "text":
         for one in tried:
             _tell_policy(one, next((found for found in judged if found.policy is one), None))
-    found = route(spec, tried, history)
+    found = route(spec, tried, history, checks)
     if form == "json":
         output.as_machine({"route": as_json(found), "policies": [{"name": one.policy.name, **_outcome(one)} for one in judged]})
         return 0
@@ -182,8 +194,20 @@ def _promotion(path: Path) -> Spec:
     return read_spec(_of_kind(path, KIND).get("spec"), f"{path}: spec")
 
 
-def _history(live: tuple[str, Tier] | None) -> History:
-    return History(*live) if live is not None else History()
+def _history(live: tuple[str, Tier] | None, spec: Spec) -> History:
+    if live is None:
+        return History()
+    named = spec.model.incumbent
+    return History(*live, live=named.digest if named is not None else "")
+
+
+def _checks(spec: Spec, trust: Path | None, history: History) -> tuple[Measured, ...]:
+    require_checks(spec)
+    if trust is not None:
+        return measured(spec, read_trust(reach.file_bytes(trust, MAX_TRUST), str(trust)), datetime.now(UTC), history.live)
+    opened = [open_check(b64decode(one.bundle, "spec.checks"))[0] for one in spec.checks or ()]
+    flaw = "nobody has looked at its signature; name the trust file (--trust)"
+    return tuple(Measured(one.digest, one.key_id, {}, flaw) for one in opened)
 
 
 def _of_kind(path: Path, kind: str) -> Mapping[str, Json]:

@@ -1,4 +1,4 @@
-"""`signoff run`: the two processes. Logs are one line a record, on stderr, in UTC."""
+"""`signoff run`: the processes. Logs are one line a record, on stderr, in UTC."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _CONFIG = click.option(
 
 @click.group("run", context_settings=SETTINGS)
 def command() -> None:
-    """Run one of the two processes, until SIGTERM."""
+    """Run one of the processes, until SIGTERM."""
 
 
 @command.command("webhook", context_settings=SETTINGS, epilog=f"\b\nExamples:\n  {_EXAMPLES.format(name='webhook').strip()}")
@@ -44,6 +44,18 @@ def _operator(config: Path) -> int:
 
     log_lines()
     run(read_config(OperatorConfig, config))
+    return 0
+
+
+@command.command("engine", context_settings=SETTINGS, epilog=f"\b\nExamples:\n  {_EXAMPLES.format(name='engine').strip()}")
+@_CONFIG
+def _engine(config: Path) -> int:
+    """Decide in tier 3, where a policy's rule holds over a signed check."""
+    from signoff.config import EngineConfig, read_config  # noqa: PLC0415
+    from signoff.engine.serve import run  # noqa: PLC0415
+
+    log_lines()
+    run(read_config(EngineConfig, config))
     return 0
 
 

@@ -26,8 +26,8 @@ from signoff.kms.address import is_address
 from signoff.record.canonical import Json, dumps
 from signoff.record.keys import key_id
 from signoff.record.promotion import as_json
-from signoff.record.rotation import add_key, beside, compromise_key, end_key, find_key, gap
-from signoff.record.trust import Answer, Key, Trust, Use, read_trust, valid_when_stored
+from signoff.record.rotation import add_engine, add_key, beside, compromise_key, end_engine, end_key, find_key, gap
+from signoff.record.trust import Answer, Key, Trust, TrustedPrincipal, Use, read_trust, valid_when_stored
 from signoff.record.values import Digest, RecordError, format_time, parse, parse_time, sha256
 from signoff.start import key_in_service
 
@@ -51,6 +51,14 @@ signoff trust end-key "event key of demo" --at 2027-01-31T12:00:00Z
 """
 _COMPROMISE: Final = """
 signoff trust compromise-key "event key of demo" --at 2027-01-17T03:00:00Z
+"""
+
+
+_ADD_ENGINE: Final = """
+signoff trust add-engine https://kubernetes.demo.bank.example signoff-system:signoff-engine
+"""
+_END_ENGINE: Final = """
+signoff trust end-engine https://kubernetes.demo.bank.example signoff-system:signoff-engine
 """
 
 
@@ -87,8 +95,10 @@ def show(archive: str, trust: str, form: str) -> int:
     for key in active.keys:
         output.tell()
         output.facts([*_facts(key), ("now", _state(key, now))])
-    output.tell("\nPolicy publishers:")
-    output.table([(f"{one.subject}  ({one.issuer})",) for one in active.policies.publishers], margin=2)
+    for title, trusted in (("Policy publishers", active.policies.publishers), ("Policy engines (tier 3)", active.policies.engines or ())):
+        if trusted:
+            output.tell(f"\n{title}:")
+            output.table([(_principal(one),) for one in trusted], margin=2)
     return 0
 
 
@@ -160,8 +170,59 @@ def compromise(key: str, at: datetime, archive: str, trust: str, form: str) -> i
     return _archived(store, archive, compromise_key(active, known, at, now), known, now, form)
 
 
-for _one in (show, add, end, compromise):
+@options.command("add-engine", examples=_ADD_ENGINE)
+@click.argument("issuer")
+@click.argument("subject")
+@options.archive()
+@options.trust()
+@options.output()
+def add_the_engine(issuer: str, subject: str, archive: str, trust: str, form: str) -> int:
+    """Trust a policy engine: SUBJECT, as ISSUER vouches for them, decides in tier 3 from now on.
+
+    It is named as admission resolves it: the issuer of ServiceAccounts in the webhook's configuration, and NAMESPACE:NAME.
+    """
+    store, now = open_store(archive), datetime.now(UTC)
+    return _engine_changed(store, archive, add_engine(reach.trust_in(store, trust), issuer, subject, now), subject, form)
+
+
+@options.command("end-engine", examples=_END_ENGINE)
+@click.argument("issuer")
+@click.argument("subject")
+@options.archive()
+@options.trust()
+@options.output()
+def end_the_engine(issuer: str, subject: str, archive: str, trust: str, form: str) -> int:
+    """Trust a policy engine no longer. What it decided stays decided."""
+    store, now = open_store(archive), datetime.now(UTC)
+    return _engine_changed(store, archive, end_engine(reach.trust_in(store, trust), issuer, subject, now), subject, form)
+
+
+for _one in (show, add, end, compromise, add_the_engine, end_the_engine):
     command.add_command(_one)
+
+
+def _principal(one: TrustedPrincipal) -> str:
+    until = f", until {one.validUntil}" if one.validUntil else ""
+    begun = f", from {one.validFrom}" if one.validFrom else ""
+    return f"{one.subject}  ({one.issuer}){begun}{until}"
+
+
+def _engine_changed(store: Store, archive: str, later: Trust, subject: str, form: str) -> int:
+    digest = _created(store, later)
+    if form == "json":
+        output.as_machine({"archive": archive, "trust": digest, "version": later.version, "engine": subject})
+        return 0
+    output.facts([("engine", subject), ("archived", f"version {later.version}"), ("trust", digest)])
+    _tell_unchanged()
+    return 0
+
+
+def _created(store: Store, later: Trust) -> Digest:
+    data = json.dumps(as_json(later), indent=2, ensure_ascii=False).encode() + b"\n"
+    read_trust(data)
+    digest = sha256(data)
+    create_or_same(store, layout.statement("trust", digest), data)
+    return digest
 
 
 def _public(place: str) -> str:
@@ -180,10 +241,7 @@ def _public(place: str) -> str:
 
 
 def _archived(store: Store, archive: str, later: Trust, changed: Key, now: datetime, form: str) -> int:
-    data = json.dumps(as_json(later), indent=2, ensure_ascii=False).encode() + b"\n"
-    read_trust(data)
-    digest = sha256(data)
-    create_or_same(store, layout.statement("trust", digest), data)
+    digest = _created(store, later)
     key = next(one for one in later.keys if one.id == changed.id)
     others, ends = beside(later, key), gap(later, key, now)
     if form == "json":
@@ -210,8 +268,12 @@ def _tell(later: Trust, key: Key, digest: Digest, others: Sequence[Key], ends: s
     if ends is not None:
         what = f"From {ends} on no {key.use} key of cluster {key.cluster} is valid, until another begins: nothing can be promoted there."
         output.paragraph(what, first="\nMind: ")
-    output.tell("\nNothing has changed yet. Name this digest as `trust` in the webhook's and the operator's configuration, and as")
-    output.tell("SIGNOFF_TRUST, and restart both: a process keeps the trust file that it was started with.")
+    _tell_unchanged()
+
+
+def _tell_unchanged() -> None:
+    output.tell("\nNothing has changed yet. Name this digest as `trust` in the configuration of each process, and as SIGNOFF_TRUST, and")
+    output.tell("restart them: a process keeps the trust file that it was started with.")
 
 
 def _facts(key: Key) -> list[tuple[str, str]]:

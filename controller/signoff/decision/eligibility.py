@@ -1,6 +1,7 @@
 """Whether somebody may decide on a freeze.
 
-1. Only a person decides on tiers 1 and 2; a service account, the operator's and the webhook's among them, never does.
+1. Only a person decides on tiers 1 and 2; a service account, the operator's and the webhook's among them, never does. Tier 3 is decided by
+   a policy engine whom the trust file names, and by nobody else; the engine decides nothing else, and in nobody's name.
 2. Nobody who asked decides: no submitter of the freeze, not who submitted the resource as it stands now, and not the author that it names.
 3. Who decides holds at least one role of the frozen route, by a group that the API server says they are in.
    In somebody's name they decide in that person's roles alone, and that person did not ask either.
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from signoff.decision.principals import Resolved
 from signoff.errors import SignoffError
 from signoff.policy.quorum import asked
-from signoff.record.freeze import Freeze, Principal
+from signoff.record.freeze import Freeze, Principal, Tier
 from signoff.record.seal import Delegation
 
 
@@ -31,11 +32,17 @@ class Standing:
     groups: tuple[str, ...]
 
 
-def standing(freeze: Freeze, who: Resolved, also_asked: Iterable[Principal], grant: Delegation | None = None) -> Standing:
-    """Return the roles in which ``who`` may decide, by a grant where one is given; `NotAllowed` says why they may not (rules 1 to 3)."""
+def standing(
+    freeze: Freeze, who: Resolved, also_asked: Iterable[Principal], grant: Delegation | None = None, *, is_engine: bool = False
+) -> Standing:
+    """Return the roles in which ``who`` may decide, by a grant where one is given; `NotAllowed` says why they may not (rules 1 to 3).
+
+    ``is_engine``: whether the trust file names them as a policy engine now.
+    """
     name, also_asked = f"{who.principal.name} ({who.principal.issuer})", tuple(also_asked)
-    if who.kind != "person":
-        raise NotAllowed(f"{name} is a service, and {freeze.route.tier} is decided by people", mend="a person must approve")
+    _require_kind(freeze.route.tier, who, name, is_engine=is_engine)
+    if is_engine and grant is not None:
+        raise NotAllowed(f"{name} is a policy engine, and decides in nobody's name")
     for taking_part in (who.principal, grant.grantor) if grant is not None else (who.principal,):
         _require_apart(freeze, taking_part, also_asked)
     groups = set(who.groups if grant is None else grant.groups)
@@ -49,6 +56,17 @@ def standing(freeze: Freeze, who: Resolved, also_asked: Iterable[Principal], gra
         )
     matched = sorted({group for role in roles for group in role.groups if group in groups})
     return Standing(tuple(role.name for role in roles), tuple(matched))
+
+
+def _require_kind(tier: Tier, who: Resolved, name: str, *, is_engine: bool) -> None:
+    if tier == "tier-3":
+        if who.kind != "service" or not is_engine:
+            raise NotAllowed(
+                f"{name} is no policy engine in the trust file, and tier-3 is decided by one alone",
+                mend="leave it to the engine; ask whoever runs signoff whether it runs",
+            )
+    elif who.kind != "person" or is_engine:
+        raise NotAllowed(f"{name} is a service, and {tier} is decided by people", mend="a person must approve")
 
 
 def _require_apart(freeze: Freeze, principal: Principal, also_asked: Iterable[Principal]) -> None:

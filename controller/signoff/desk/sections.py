@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from signoff.desk.checks import checks_section, checks_sentence
 from signoff.desk.comparison import comparison_section, live_section, live_sentence, sources_sentence
 from signoff.desk.content import Content, Document, Fact, Facts, Item, Listing, Points, Prose, Section
 from signoff.record.freeze import EMERGENCY, Requirement, RoleRequirement, Shown
@@ -20,6 +21,8 @@ ASSURANCE: Final = {
     "fresh-login": "The approver signs in anew for this very decision, and the identity provider's signed token is kept as proof.",
     "passkey": "The approver signs the digest of what was shown with a passkey, and that signature is kept as proof.",
 }
+BY_POLICY: Final = "the policy itself decides, through its engine, on what a signed check measured"
+_ACCOUNTS: Final = "system:serviceaccounts:"
 _MEDIA: Final = {"text/html": "an HTML document", "text/markdown": "a Markdown document", "text/plain": "a plain text"}
 
 
@@ -34,6 +37,7 @@ def content_of(shown: Shown, document: Document) -> Content:
             _asked(shown),
             _known(shown),
             comparison_section(shown),
+            *checks_section(shown),
             _explanation(shown, document),
             live_section(shown),
             _meaning(shown),
@@ -97,9 +101,10 @@ def _known(shown: Shown) -> Section:
         (
             Points(
                 (
-                    f"This is {shown.route.tier.replace('-', ' ')}: {_quorum(requirement)}.",
+                    f"This is {shown.route.tier.replace('-', ' ')}: {BY_POLICY if shown.route.tier == 'tier-3' else _quorum(requirement)}.",
                     *((f"It is decided in an emergency, {urgency}.",) if (urgency := shown.route.inputs.get(EMERGENCY)) else ()),
                     sources_sentence(shown.comparison),
+                    *checks_sentence(shown),
                     live_sentence(shown.incumbent, shown.live, place),
                     ASSURANCE[requirement.assurance],
                 )
@@ -130,6 +135,11 @@ def _meaning(shown: Shown) -> Section:
         f"Approving means: having read this desk, you say in your role that {spec.model.name} {spec.model.version}, "
         f"with exactly the digests below, may run {where}. {enough}"
     )
+    if shown.route.tier == "tier-3":
+        approving = (
+            f"The policy decides, through its engine: where the rule {shown.route.rule} holds over the signed check that it rests on, "
+            f"{spec.model.name} {spec.model.version}, with exactly the digests below, may run {where}. Nobody reads this desk before that."
+        )
     rejecting = "Rejecting means: it may not, for good. One rejection ends this request; another try is a new request."
     keeping = (
         "Your decision is signed together with your name, the time and the digest of what you were shown, and archived before you get "
@@ -165,7 +175,12 @@ def _deciders(shown: Shown) -> Section:
         (
             Facts(
                 (
-                    Fact("Quorum", (_count(requirement.quorum, "person", "different people"),)),
+                    Fact(
+                        "Quorum",
+                        ("the policy engine",)
+                        if shown.route.tier == "tier-3"
+                        else (_count(requirement.quorum, "person", "different people"),),
+                    ),
                     *roles,
                     Fact("Four eyes", (eyes,)),
                     Fact("Assurance", (requirement.assurance,), ASSURANCE[requirement.assurance]),
@@ -176,6 +191,8 @@ def _deciders(shown: Shown) -> Section:
 
 
 def _holders(role: RoleRequirement) -> str:
+    if all(group.startswith(_ACCOUNTS) for group in role.groups):
+        return f"the policy engine, of the group {', '.join(role.groups)}"
     return f"{_count(role.count, 'person', 'people')} of the {_plural('group', len(role.groups))} {', '.join(role.groups)}"
 
 

@@ -1,4 +1,4 @@
-"""Fetching the explanation that the approver will see.
+"""Fetching the documents that the approver will see: the explanation, and the reports of checks.
 
 1. Three sources: inline in the request, a ConfigMap in the promotion's own namespace, and an ``https://`` address under an allowed prefix.
 2. A tenant names the address, so it is never trusted: only an allowed prefix, at each redirect again; only the public internet, or networks
@@ -25,8 +25,9 @@ import httpx
 
 from signoff.config import ExplanationSettings, ExplanationSource
 from signoff.errors import SignoffError
-from signoff.record.request import ClaimedExplanation
+from signoff.record.request import ExplanationSource as Source
 
+EXPLANATION: Final = "spec.explanation.source"
 MAX_REDIRECTS: Final = 3
 _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
 
@@ -34,7 +35,7 @@ _NAT64: Final = IPv6Network("64:ff9b::/96")  # RFC 6052, section 2.1
 class CannotFetch(SignoffError):
     """The explanation could not be fetched. ``again`` says whether it is worth trying again soon."""
 
-    def __init__(self, what: str, where: str = "spec.explanation.source", mend: str = "", *, again: bool = False) -> None:
+    def __init__(self, what: str, where: str = EXPLANATION, mend: str = "", *, again: bool = False) -> None:
         super().__init__(what, where, mend)
         self.again = again
 
@@ -54,9 +55,17 @@ class Fetched:
     origin: str
 
 
-def fetch(claimed: ClaimedExplanation, namespace: str, config_maps: ConfigMaps, settings: ExplanationSettings) -> Fetched:
-    """Return the explanation's bytes; `CannotFetch` says why there are none. Whether they are the right ones the freeze asks."""
-    source = claimed.source
+def fetch(source: Source, namespace: str, config_maps: ConfigMaps, settings: ExplanationSettings, where: str = EXPLANATION) -> Fetched:
+    """Return a document's bytes; `CannotFetch` says why there are none. Whether they are the right ones whoever freezes asks."""
+    try:
+        return _fetched(source, namespace, config_maps, settings)
+    except CannotFetch as error:
+        if error.where != EXPLANATION:
+            raise
+        raise CannotFetch(error.what, where, error.mend, again=error.again) from None
+
+
+def _fetched(source: Source, namespace: str, config_maps: ConfigMaps, settings: ExplanationSettings) -> Fetched:
     if source.inline is not None:
         return Fetched(source.inline.encode(), "inline in the request")
     if source.configMap is not None:

@@ -14,7 +14,7 @@ Every error ends in "nothing promoted, nothing lost": a state that says what to 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from threading import Lock
@@ -24,6 +24,7 @@ from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Damaged, Missing, Store, Unavailable
 from signoff.archive.write import create_or_same, write_blob
 from signoff.config import ExplanationSettings
+from signoff.decision.checks import measured
 from signoff.decision.seals import CouldNotTell, Filed, read_submission
 from signoff.desk.freezing import CannotFreeze, Gathered, Stale, freeze_request, refuse_stale
 from signoff.desk.render import RENDERER
@@ -36,6 +37,7 @@ from signoff.operator.status import State
 from signoff.policy.routing import NoRoute, asks_the_same, route
 from signoff.record.bundle import Signer
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.check import open_check
 from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
 from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import as_json
@@ -104,7 +106,9 @@ def _promote(operator: Operator, asked: _Asked) -> State:
     target = asked.spec.target
     live = operator.reader.incumbent(asked.spec.model.name, target.environment, operator.cluster_name)
     try:
-        derived = route(asked.spec, policies.published, operator.reader.history_for(target, live))
+        history = operator.reader.history_for(target, live)
+        checks = measured(asked.spec, operator.reader.trust, operator.now(), history.live)
+        derived = route(asked.spec, policies.published, history, checks)
     except NoRoute as error:
         hints = "".join(f"; {one}" for one in policies.ignored[:3])
         return State("stalled", "NoPolicy", f"{error}{hints}", asked.id, retry=LATER)
@@ -128,7 +132,8 @@ def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -
     due = outcome_due(collected)
     if due is None:
         awaited = ", ".join(collected.quorum.missing)
-        message = f"frozen in {freeze.route.tier} by policy {freeze.route.policy}; awaiting {awaited}: kubectl signoff approve {asked.name}"
+        mend = "the policy engine decides" if freeze.route.tier == "tier-3" else f"kubectl signoff approve {asked.name}"
+        message = f"frozen in {freeze.route.tier} by policy {freeze.route.policy}; awaiting {awaited}: {mend}"
         return State("waiting", "AwaitingDecision", message, asked.id, freeze, digest, decided, retry=LATER, ignored=collected.ignored)
     with operator.metrics.committing((asked.namespace, asked.name)) as ended:
         with _ONE_AT_A_TIME:  # so that of two promotions against one incumbent the second sees the first
@@ -141,7 +146,7 @@ def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbe
     source = asked.spec.explanation.source
     kind = "inline" if source.inline is not None else "configMap" if source.configMap is not None else "url"
     with operator.metrics.fetching(kind):
-        fetched = fetch(asked.spec.explanation, asked.namespace, operator.cluster, operator.explanations)
+        fetched = fetch(asked.spec.explanation.source, asked.namespace, operator.cluster, operator.explanations)
     frozen = freeze_request(
         Gathered(
             namespace=asked.namespace,
@@ -156,10 +161,25 @@ def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbe
             origin=fetched.origin,
         )
     )
-    for content in (fetched.content, *(one.content for one in frozen.renditions)):
+    for content in (fetched.content, *_reports(operator, asked), *(one.content for one in frozen.renditions)):
         write_blob(operator.store, content)
     create_or_same(operator.store, layout.freeze(asked.id, frozen.digest), frozen.payload)
     return frozen.freeze, frozen.digest
+
+
+def _reports(operator: Operator, asked: _Asked) -> Iterator[bytes]:
+    """Yield the reports of the checks that the request brings along; `CannotFetch` or `CannotFreeze` says why there is none."""
+    for index, brought in enumerate(asked.spec.checks or ()):
+        where = f"spec.checks[{index}]"
+        _, check = open_check(b64decode(brought.bundle, where), where)
+        found = fetch(brought.report.source, asked.namespace, operator.cluster, operator.explanations, f"{where}.report.source")
+        if sha256(found.content) != check.report.digest or len(found.content) != check.report.size:
+            raise CannotFreeze(
+                f"the report from {found.origin} hashes to {sha256(found.content)}, but the check says {check.report.digest}",
+                where=f"{where}.report.source",
+                mend="give the very report that was signed for, in a new request",
+            )
+        yield found.content
 
 
 def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest] | None:

@@ -4,22 +4,23 @@
    in the case or among the defaults; what else is left out is as in a request without it: nothing live, no end, nothing claimed.
    ``null`` says that a fact of the defaults is not there.
 2. ``model.class`` and ``incumbent.exists`` follow from the policy and from the other facts, and are not said.
-3. ``tier: none`` expects that the policy does not cover the case.
+3. ``checks`` says, by the checker's name in the policy, the figures of a check that counts; a checker who is not named has none.
+4. ``tier: none`` expects that the policy does not cover the case.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from signoff.policy.facts import Facts, History
+from signoff.policy.facts import Facts, History, Measured
 from signoff.policy.routing import Judged, judge_strictly
 from signoff.policy.schema import Published
 from signoff.record.canonical import Json, dumps
-from signoff.record.freeze import Tier
-from signoff.record.values import Closed, Decimal, Label, Line, ModelName, RecordError, Version, parse
+from signoff.record.freeze import RoleName, Tier
+from signoff.record.values import Closed, Decimal, Label, Line, ModelName, RecordError, Version, parse, sha256
 
 MAX_CASES: Final = 1_000
 
@@ -42,6 +43,7 @@ class Said(Closed):
     materiality: Annotated[dict[Line, Line] | None, Field(alias="claims.materiality")] = None
     candidate: Annotated[dict[Line, Figure] | None, Field(alias="claims.candidate")] = None
     incumbent: Annotated[dict[Line, Figure] | None, Field(alias="claims.incumbent")] = None
+    checks: dict[RoleName, dict[Line, Figure]] | None = None
 
 
 class Case(Closed):
@@ -96,6 +98,7 @@ def facts_of_case(table: Table, case: Case, policy: Published) -> Facts | None:
         materiality=said.materiality or {},
         candidate=_figures(said.candidate),
         incumbent=_figures(said.incumbent),
+        checks=tuple(_checks(said.checks or {}, policy, case)),
     )
 
 
@@ -110,6 +113,20 @@ def as_expected(case: Case, judged: Judged | None) -> bool:
     if judged is None:
         return case.tier == "none"
     return judged.tier == case.tier and case.rule in {None, judged.rule}
+
+
+def _checks(said: Mapping[str, Mapping[str, Figure]], policy: Published, case: Case) -> Iterator[Measured]:
+    for checker, figures in said.items():
+        keys = (policy.spec.checkers or {}).get(checker)
+        if keys is None:
+            known = ", ".join(policy.spec.checkers or {}) or "none"
+            raise RecordError(
+                f"says a check by {checker}, whom the policy does not name (it names {known})",
+                where=f"case {case.name!r}",
+                mend="say it by a name that stands under the policy's checkers",
+            )
+        digest = sha256(f"{case.name}\n{checker}".encode())
+        yield Measured(digest, keys[0], {name: str(figure) for name, figure in figures.items()})
 
 
 def _merged(defaults: Said, facts: Said) -> Said:

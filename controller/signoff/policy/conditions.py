@@ -1,7 +1,8 @@
 """Conditions of rules: CEL over facts, type-checked beforehand and evaluated within a budget.
 
 1. A condition is an expression of type bool in CEL (https://cel.dev, language definition), over the variables of one of two tables:
-   ``FACTS``, which are verified, and ``CLAIMS``, which are the requester's word. A name that is in neither does not compile.
+   ``FACTS``, which are verified, and ``CLAIMS``, which are the requester's word; a rule that rests on a check sees ``CHECK`` too. A name
+   that it does not see does not compile.
 2. What does not compile is told with its line and column.
 3. An evaluation that asks for what is not there, fails, or goes beyond the evaluator's budget of iterations has no answer. Whoever
    asked makes the stricter of it.
@@ -46,6 +47,9 @@ CLAIMS: Final[Mapping[str, Kind]] = {
 }
 """What `raise` sees besides: the requester's word."""
 
+CHECK: Final[Mapping[str, Kind]] = {"check": "figure by name"}
+"""What a rule that rests on a check sees besides: what that check measured."""
+
 _POSITION: Final = re.compile(r"ERROR: <input>:(?P<line>\d+):(?P<column>\d+): (?P<what>[^\n]*)")
 _KEPT: Final = 1024
 
@@ -60,19 +64,21 @@ def check_conditions(policy: PolicySpec, where: str = "spec") -> None:
         for index, rule in enumerate(rules):
             if rule.when is not None:
                 try:
-                    _compiled(rule.when, claims=claims)
+                    _compiled(rule.when, claims=claims, checked=rule.check is not None)
                 except NoAnswer as error:
-                    names = ", ".join((*FACTS, *CLAIMS) if claims else FACTS)
+                    names = ", ".join(_declared(claims=claims, checked=rule.check is not None))
                     mend = f"correct the condition of rule {rule.name}; it may use {names}"
                     raise RecordError(error.what, where=f"{where}.{field}[{index}].when", mend=mend) from None
 
 
-def holds(condition: str, facts: Mapping[str, Fact], *, claims: bool) -> bool:
-    """Whether a condition holds; `NoAnswer` says why that cannot be told (rule 3). ``claims``: whether it may ask for those."""
-    names = (*FACTS, *CLAIMS) if claims else tuple(FACTS)
-    expression = _compiled(condition, claims=claims)
+def holds(condition: str, facts: Mapping[str, Fact], *, claims: bool, check: Mapping[str, float] | None = None) -> bool:
+    """Whether a condition holds; `NoAnswer` says why that cannot be told (rule 3). ``claims``: whether it may ask for those; ``check`` are
+    the figures of the check that its rule rests on, None where it rests on none.
+    """
+    expression = _compiled(condition, claims=claims, checked=check is not None)
+    seen = {**facts, "check": check or {}}
     try:
-        answer = expression.eval(data={name: facts[name] for name in names}).value()
+        answer = expression.eval(data={name: seen[name] for name in _declared(claims=claims, checked=check is not None)}).value()
     except RuntimeError as error:
         raise NoAnswer(_told(error)) from None
     if not isinstance(answer, bool):
@@ -80,8 +86,12 @@ def holds(condition: str, facts: Mapping[str, Fact], *, claims: bool) -> bool:
     return answer
 
 
-@lru_cache(maxsize=2)
-def _environment(*, claims: bool) -> cel.Env:
+def _declared(*, claims: bool, checked: bool) -> dict[str, Kind]:
+    return {**FACTS, **(CLAIMS if claims else {}), **(CHECK if checked else {})}
+
+
+@lru_cache(maxsize=4)
+def _environment(*, claims: bool, checked: bool) -> cel.Env:
     from cel_expr_python import cel  # noqa: PLC0415 - the gate evaluates nothing, and need not hold the evaluator
 
     types: dict[Kind, Any] = {
@@ -92,14 +102,13 @@ def _environment(*, claims: bool) -> cel.Env:
         "text by name": cel.Type.Map(cel.Type.STRING, cel.Type.STRING),
         "figure by name": cel.Type.Map(cel.Type.STRING, cel.Type.DOUBLE),
     }
-    declared = {**FACTS, **CLAIMS} if claims else FACTS
-    return cel.NewEnv(variables={name: types[kind] for name, kind in declared.items()})
+    return cel.NewEnv(variables={name: types[kind] for name, kind in _declared(claims=claims, checked=checked).items()})
 
 
 @lru_cache(maxsize=_KEPT)
-def _compiled(condition: str, *, claims: bool) -> cel.Expression:
+def _compiled(condition: str, *, claims: bool, checked: bool) -> cel.Expression:
     try:
-        expression = _environment(claims=claims).compile(condition)
+        expression = _environment(claims=claims, checked=checked).compile(condition)
     except RuntimeError as error:
         raise NoAnswer(_positioned(str(error))) from None
     kind = expression.return_type().name()

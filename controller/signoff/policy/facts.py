@@ -3,7 +3,9 @@
 1. Verified is what a promotion binds itself to (name, target, validity: the event admits nothing beyond it), what the policy lists
    (the model's class) and what the archive holds (the live version, and the tier in which it was decided).
 2. Everything else that the request says is a claim: materiality, metrics.
-3. What is not there is empty, zero or false, never absent; of maps it is absent, and asking for it has no answer.
+3. Of the signed checks that a request brings along those count that are believed (`decision.checks`); a rule sees the one that its checker
+   signed, and no other.
+4. What is not there is empty, zero or false, never absent; of maps it is absent, and asking for it has no answer.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from typing import Final, TypeAlias
 from signoff.policy.schema import TIERS
 from signoff.record.freeze import Freeze, Tier
 from signoff.record.request import ClaimedMetric, Spec
+from signoff.record.values import Digest
 
 Fact: TypeAlias = "str | bool | int | Sequence[str] | Mapping[str, str] | Mapping[str, float]"
 
@@ -28,15 +31,27 @@ OWED: Final = "owed"
 @dataclass(frozen=True)
 class History:
     """What counts as live for a request, and the tier in which it was decided; neither where nothing does. Passed over is what went live
-    in an emergency, and what was promoted for less than the request's whole target. ``owed``: what is live owes a full approval.
+    in an emergency, and what was promoted for less than the request's whole target. ``owed``: what is live owes a full approval. ``live``
+    is the digest of what is live, whatever was passed over; empty where nothing is.
     """
 
     version: str = ""
     tier: Tier | None = None
     owed: bool = False
+    live: str = ""
 
     def __str__(self) -> str:
         return f"{self.version} ({self.tier})" if self.version else "none"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A check that a request brings along: its digest, the key that signed it, and its figures. ``flaw`` says why it does not count."""
+
+    digest: Digest
+    key: Digest
+    figures: Mapping[str, str]
+    flaw: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,10 +69,11 @@ class Facts:
     materiality: Mapping[str, str] = field(default_factory=dict)
     candidate: Mapping[str, float] = field(default_factory=dict)
     incumbent: Mapping[str, float] = field(default_factory=dict)
+    checks: Sequence[Measured] = ()
 
     @cached_property
     def by_name(self) -> dict[str, Fact]:
-        """Return them by the names of `conditions.FACTS` and `conditions.CLAIMS`."""
+        """Return them by the names of `conditions.FACTS` and `conditions.CLAIMS`; a check's figures are each rule's own."""
         return {
             "model.name": self.model,
             "model.version": self.version,
@@ -75,7 +91,7 @@ class Facts:
         }
 
 
-def facts_of(spec: Spec, history: History) -> Facts:
+def facts_of(spec: Spec, history: History, checks: Sequence[Measured] = ()) -> Facts:
     """Return the facts of a request, verified and claimed; its class is each policy's own."""
     shown, target = spec.comparison, spec.target
     return Facts(
@@ -89,6 +105,7 @@ def facts_of(spec: Spec, history: History) -> Facts:
         materiality=spec.materiality or {},
         candidate=_figures(shown.candidate.metrics),
         incumbent=_figures(shown.incumbent.metrics if shown.incumbent is not None else ()),
+        checks=checks,
     )
 
 
@@ -97,7 +114,8 @@ def history_of(freeze: Freeze) -> History:
     inputs = freeze.route.inputs
     version, _, rest = inputs.get(INCUMBENT, "").partition(" ")
     tier = next((one for one in TIERS if rest == f"({one})"), None)
-    return History(version if tier is not None else "", tier, OWED in inputs)
+    live = freeze.live.digest if freeze.live is not None else ""
+    return History(version if tier is not None else "", tier, OWED in inputs, live)
 
 
 def _figures(metrics: Sequence[ClaimedMetric]) -> dict[str, float]:

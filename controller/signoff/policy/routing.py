@@ -6,31 +6,37 @@
 2. Within a policy the first rule whose condition holds gives the tier. Where none holds, or one cannot be told, it is the strictest tier
    that the policy describes. An emergency rule holds for a promotion of at most 24 hours alone, and
    not while what is live owes a full approval itself.
+   A rule for tier 3 that cannot be told does not hold: whatever comes after it is no laxer, and the inputs say why it was passed over.
 3. After that each rule under ``raise`` that holds, or cannot be told, makes the tier stricter or changes nothing; the strictest of them
    stands, the first among equals.
 4. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
    higher assurance; the policy's name breaks what is left, so that two processes route alike. At most 32 can be considered. The strictest
-   must include what each of the others asks for, the same roles by the same groups; else there is no route.
+   must include what each of the others asks for, the same roles by the same groups; else there is no route. People stand in for the
+   policy engine: every other tier includes tier 3.
 5. A namespace that no policy covers: there is no route, and nothing can be promoted.
 6. A frozen route holds while the policies in force would not route more strictly.
-7. ``inputs`` holds what the rules saw and the payload does not say elsewhere. It is the same wherever it is derived: no evaluator's
+7. A rule that rests on a check sees the one check of its checker's that the request brings along; where there is none, or several, or it
+   does not count, that cannot be told.
+8. ``inputs`` holds what the rules saw and the payload does not say elsewhere. It is the same wherever it is derived: no evaluator's
    words stand in it.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from signoff.errors import SignoffError
 from signoff.policy.conditions import NoAnswer, holds
-from signoff.policy.facts import INCUMBENT, OWED, Facts, History, facts_of, history_of
-from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, Published, Rule
+from signoff.policy.facts import INCUMBENT, OWED, Facts, History, Measured, facts_of, history_of
+from signoff.policy.schema import EMERGENCY_HOURS, ENGINES, FAILED, TIERS, UNMATCHED, PolicySpec, Published, Rule
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
 
 MAX_CONSIDERED: Final = 32
+_FIGURE: Final = re.compile(r"""\bcheck\s*\[\s*["']([^"']{1,64})["']\s*\]""")
 _ASSURANCES: Final = ("api-server", "session", "fresh-login", "passkey")
 
 Answer = Literal["holds", "does not hold", "cannot be told", "not asked"]
@@ -42,12 +48,16 @@ class NoRoute(SignoffError):
 
 @dataclass(frozen=True)
 class Step:
-    """One rule as it was looked at: of ``rules`` or of ``raise``, and what came of it; ``why`` where it could not be told."""
+    """One rule as it was looked at: of ``rules`` or of ``raise``, and what came of it; ``why`` where it could not be told, and ``check`` is
+    the one that it rests on. ``passed_over`` says in words of ours why tier 3 was not for this request; it goes into the record.
+    """
 
     rule: Rule
     raising: bool
     answer: Answer
     why: str = ""
+    check: Measured | None = None
+    passed_over: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,9 +72,9 @@ class Judged:
     model_class: str = ""
 
     @property
-    def condition(self) -> str | None:
-        """The condition of the rule that led to the tier; None where it has none, or where no rule did."""
-        return next((step.rule.when for step in self.steps if step.rule.name == self.rule), None)
+    def step(self) -> Step | None:
+        """The rule that led to the tier, as it was looked at; None where no rule did."""
+        return next((step for step in self.steps if step.rule.name == self.rule), None)
 
     @property
     def requirement(self) -> Requirement:
@@ -74,7 +84,7 @@ class Judged:
 
 def judge(policy: Published, seen: Facts) -> Judged:
     """Return what a policy makes of these facts, rule by rule."""
-    steps = list(_matching(policy.spec.rules, seen))
+    steps = list(_matching(policy.spec, seen))
     last = steps[-1]
     if last.answer == "holds":
         rule, tier = last.rule.name, last.rule.tier
@@ -83,7 +93,7 @@ def judge(policy: Published, seen: Facts) -> Judged:
     before = f"{rule} ({tier})"
     steps += [Step(one, raising=False, answer="not asked") for one in policy.spec.rules[len(steps) :]]
     for one in policy.spec.raising:
-        step = _asked(one, seen, raising=True)
+        step = _asked(policy.spec, one, seen, raising=True)
         steps.append(step)
         if step.answer != "does not hold" and TIERS.index(one.tier) < TIERS.index(tier):
             rule, tier = one.name, one.tier
@@ -96,9 +106,9 @@ def judge_strictly(policy: Published, seen: Facts) -> Judged:
     return min(each, key=lambda one: (laxity(one.tier, one.requirement), not policy.spec.is_emergency(one.rule), one.model_class))
 
 
-def _matching(rules: Iterable[Rule], seen: Facts) -> Iterable[Step]:
-    for rule in rules:
-        step = _asked(rule, seen, raising=False)
+def _matching(policy: PolicySpec, seen: Facts) -> Iterable[Step]:
+    for rule in policy.rules:
+        step = _asked(policy, rule, seen, raising=False)
         yield step
         if step.answer != "does not hold":
             return
@@ -109,21 +119,55 @@ def is_short(hours: int) -> bool:
     return 0 < hours <= EMERGENCY_HOURS
 
 
-def _asked(rule: Rule, seen: Facts, *, raising: bool) -> Step:
+def check_for(policy: PolicySpec, rule: Rule, checks: Iterable[Measured]) -> Measured:
+    """Return the check that a rule rests on, of those that a request brings along; `NoAnswer` says why it has none that counts (rule 7)."""
+    found = [one for one in checks if one.key in policy.keys_of(rule)]
+    if len(found) != 1:
+        raise NoAnswer(f"{'several checks' if found else 'no check'} by the checker {rule.check}")
+    if found[0].flaw:
+        raise NoAnswer(f"the check by {rule.check} does not count: {found[0].flaw}")
+    return found[0]
+
+
+def _asked(policy: PolicySpec, rule: Rule, seen: Facts, *, raising: bool) -> Step:
     if rule.emergency and not is_short(seen.hours):
         return Step(rule, raising, "does not hold", f"an emergency is promoted for at most {EMERGENCY_HOURS} hours (spec.validFor)")
     if rule.emergency and seen.history.owed:
         return Step(rule, raising, "does not hold", "what is live went live in an emergency, and owes a full approval first")
+    check: Measured | None = None
     try:
-        answer = rule.when is None or holds(rule.when, seen.by_name, claims=raising)
+        if rule.check is not None:
+            check = check_for(policy, rule, seen.checks)
     except NoAnswer as error:
-        return Step(rule, raising, "cannot be told", error.what)
-    return Step(rule, raising, "holds" if answer else "does not hold")
+        return _unanswered(rule, raising, error.what, None, error.what)
+    figures = {name: float(value) for name, value in check.figures.items()} if check is not None else None
+    try:
+        answer = rule.when is None or holds(rule.when, seen.by_name, claims=raising, check=figures)
+    except NoAnswer as error:
+        return _unanswered(rule, raising, error.what, check, "its condition cannot be told")
+    if answer or rule.tier != "tier-3":
+        return Step(rule, raising, "holds" if answer else "does not hold", check=check)
+    return Step(rule, raising, "does not hold", check=check, passed_over=_measured(rule, check))
 
 
-def route(spec: Spec, policies: Sequence[Published], history: History) -> Route:
-    """Return who must decide on a request, by the published policies; `NoRoute` where they do not cover it (rule 5)."""
-    seen = facts_of(spec, history)
+def _unanswered(rule: Rule, raising: bool, why: str, check: Measured | None, passed_over: str) -> Step:
+    if rule.tier == "tier-3":
+        return Step(rule, raising, "does not hold", why, check, passed_over)
+    return Step(rule, raising, "cannot be told", why, check)
+
+
+def _measured(rule: Rule, check: Measured | None) -> str:
+    """Return in words that a condition does not hold, with the figures that it names."""
+    names = dict.fromkeys(_FIGURE.findall(rule.when or ""))
+    figures = ", ".join(f"{name} is {check.figures[name]}" for name in names if check is not None and name in check.figures)
+    return f"its condition does not hold{': ' if figures else ''}{figures}"
+
+
+def route(spec: Spec, policies: Sequence[Published], history: History, checks: Sequence[Measured] = ()) -> Route:
+    """Return who must decide on a request, by the published policies; `NoRoute` where they do not cover it (rule 5). ``checks`` are those
+    that it brings along, believed or with what is wrong with them.
+    """
+    seen = facts_of(spec, history, checks)
     judged = [judge_strictly(one, seen) for one in covering(spec, policies)]
     strictest = _strictest(judged)
     return Route(
@@ -138,10 +182,10 @@ def route(spec: Spec, policies: Sequence[Published], history: History) -> Route:
     )
 
 
-def derived_again(freeze: Freeze, policies: Sequence[Published]) -> bool:
+def derived_again(freeze: Freeze, policies: Sequence[Published], checks: Sequence[Measured]) -> bool:
     """Whether the frozen route follows from the policies that it names and from what the payload holds, and from nothing else."""
     try:
-        return route(freeze.request.spec, policies, history_of(freeze)) == freeze.route
+        return route(freeze.request.spec, policies, history_of(freeze), checks) == freeze.route
     except NoRoute:
         return False
 
@@ -189,8 +233,11 @@ def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str,
     if history.owed and INCUMBENT in inputs:
         inputs[OWED] = "what is live went live in an emergency, and nobody has decided on it in full"
     for one in judged:
-        if (condition := one.condition) is not None:
-            inputs[f"condition of {one.rule}, {one.policy.name}"[:256]] = " ".join(condition.split())[:256]
+        if one.step is not None and one.step.rule.when is not None:
+            inputs[f"condition of {one.rule}, {one.policy.name}"[:256]] = " ".join(one.step.rule.when.split())[:256]
+        if one.step is not None and one.step.check is not None:
+            inputs[check_input(one.rule, one.policy.name)] = one.step.check.digest
+        inputs |= {f"not by {step.rule.name}, {one.policy.name}"[:256]: step.passed_over[:256] for step in one.steps if step.passed_over}
         if one.model_class:
             inputs[f"class by {one.policy.name}"[:256]] = one.model_class
         if f"{one.rule} ({one.tier})" != one.before:
@@ -198,8 +245,22 @@ def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str,
     return inputs
 
 
+def check_input(rule: str, policy: str) -> str:
+    """Return the input of a route that names the check, by digest, on which a policy's rule rested."""
+    return f"check of {rule}, {policy}"[:256]
+
+
+def is_engines(requirement: Requirement) -> bool:
+    """Whether a requirement is the policy engine's to satisfy."""
+    return all(group.startswith(ENGINES) for role in requirement.roles for group in role.groups)
+
+
 def includes(asked: Requirement, other: Requirement) -> bool:
-    """Whether whoever satisfies ``asked`` has satisfied ``other`` too: as many people in the same roles by the same groups, or more."""
+    """Whether whoever satisfies ``asked`` has satisfied ``other`` too: as many people in the same roles by the same groups, or more. People
+    stand in for the engine (rule 4).
+    """
+    if is_engines(other) and not is_engines(asked):
+        return True
     roles = {(role.name, frozenset(role.groups)): role.count for role in asked.roles}
     return (
         asked.quorum >= other.quorum

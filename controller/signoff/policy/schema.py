@@ -8,7 +8,10 @@
 5. Where no rule holds, or a condition cannot be told, the tier is the strictest that the policy describes. The names under which the
    record says so, ``unmatched`` and ``failed``, are no rule's.
 6. A rule may be for an emergency: it holds only for a promotion of at most 24 hours, and a full approval is owed from then on.
-7. Reading a policy evaluates nothing and compiles nothing: what was published stays readable, whatever reads conditions by then.
+7. A rule may name a checker, and so rest on a signed check by one of that checker's keys (``checkers``). A rule that leads to tier 3 names
+   one and has a condition: what no person decides rests on something measured. Tier 3 is decided by the policy engine, which its one role
+   names by the group of the engine's ServiceAccount; it is never what a policy falls back to.
+8. Reading a policy evaluates nothing and compiles nothing: what was published stays readable, whatever reads conditions by then.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model
 
 from signoff.record.canonical import Json, dumps, refuse_ambiguous
 from signoff.record.freeze import Requirement, RoleName, Tier
-from signoff.record.values import Closed, Digest, Glob, Line, parse, readable
+from signoff.record.values import Closed, Digest, DigestField, Glob, Line, parse, readable
 
 MAX_POLICY: Final = 64 * 1024
 MAX_CONDITION: Final = 2_000
@@ -31,6 +34,8 @@ EMERGENCY_HOURS: Final = 24
 TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
 UNMATCHED: Final = "unmatched"
 FAILED: Final = "failed"
+ENGINES: Final = "system:serviceaccounts:"
+"""What the groups of ServiceAccounts begin with; the rest is their namespace."""
 
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONDITION), AfterValidator(readable)]
 
@@ -50,12 +55,19 @@ class Coverage(Closed):
 
 
 class Rule(Closed):
-    """A named rule: the tier that it leads to, when (CEL; absent: always), and whether it is for an emergency."""
+    """A named rule: the tier that it leads to, the checker whose check it rests on, when (CEL; absent: always), and whether it is for an
+    emergency.
+    """
 
     name: RoleName
     tier: Tier
+    check: RoleName | None = None
     when: Condition | None = None
     emergency: bool | None = None
+
+
+Keys = Annotated[tuple[DigestField, ...], Field(min_length=1, max_length=16)]
+"""Keys by their id, as the trust file names them."""
 
 
 class PolicySpec(Closed):
@@ -67,6 +79,7 @@ class PolicySpec(Closed):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=64)]
     raising: Annotated[tuple[Rule, ...], Field(alias="raise", max_length=64)] = ()
     tiers: Annotated[dict[Tier, Requirement], Field(min_length=1)]
+    checkers: Annotated[dict[RoleName, Keys], Field(min_length=1, max_length=16)] | None = None
 
     @model_validator(mode="after")
     def _rules_are_told_apart(self) -> Self:
@@ -88,6 +101,24 @@ class PolicySpec(Closed):
                 raise ValueError(f"rule {rule.name} leads to {rule.tier}, which tiers does not describe")
         for tier, requirement in self.tiers.items():
             _refuse_unmeetable(tier, requirement)
+        if set(self.tiers) == {"tier-3"}:
+            raise ValueError("tiers describes tier-3 alone; describe tier-2 or tier-1 for what the engine may not decide")
+        return self
+
+    @model_validator(mode="after")
+    def _checks_are_named(self) -> Self:
+        for rule in (*self.rules, *self.raising):
+            if rule.check is not None and rule.check not in (self.checkers or {}):
+                raise ValueError(f"rule {rule.name} rests on a check by {rule.check}, whom checkers does not name")
+            if rule.check is not None and rule.when is None:
+                raise ValueError(f"rule {rule.name} names a check and asks nothing of it; give it a condition (when)")
+        for rule in self.rules:
+            if rule.tier == "tier-3" and rule.check is None:
+                raise ValueError(f"rule {rule.name} leads to tier-3 without a signed check to rest on; name its checker (check)")
+            if rule.tier == "tier-3" and rule.emergency:
+                raise ValueError(f"rule {rule.name} is for an emergency and leads to tier-3; an emergency is decided by people")
+        if lax := [rule.name for rule in self.raising if rule.tier == "tier-3"]:
+            raise ValueError(f"rule {lax[0]} under raise leads to tier-3, which is stricter than nothing")
         return self
 
     @property
@@ -103,6 +134,14 @@ class PolicySpec(Closed):
     def is_emergency(self, rule: str) -> bool:
         """Whether the rule of this name is for an emergency (rule 6)."""
         return any(one.emergency for one in self.rules if one.name == rule)
+
+    def keys_of(self, rule: Rule) -> tuple[Digest, ...]:
+        """Return the keys by one of which the check that a rule rests on is signed (rule 7); none where it rests on none."""
+        return (self.checkers or {}).get(rule.check or "", ())
+
+    def rule(self, name: str) -> Rule | None:
+        """Return the rule of this name."""
+        return next((one for one in (*self.rules, *self.raising) if one.name == name), None)
 
     def covers(self, model: str, namespace: str) -> bool:
         """Whether this policy speaks of this model in this namespace (rule 1)."""
@@ -121,7 +160,8 @@ class PolicySpec(Closed):
         """Return the tier that a rule of this name stands for in the record; None where there is no such rule (rule 5)."""
         if rule in {UNMATCHED, FAILED}:
             return self.strictest
-        return next((one.tier for one in (*self.rules, *self.raising) if one.name == rule), None)
+        found = self.rule(rule)
+        return None if found is None else found.tier
 
 
 @dataclass(frozen=True)
@@ -134,7 +174,7 @@ class Published:
 
 
 def read_policy(spec: Json, where: str = "spec") -> PolicySpec:
-    """Return a policy's spec, checked; `RecordError` names the first field that is wrong. Its conditions are not looked at (rule 7)."""
+    """Return a policy's spec, checked; `RecordError` names the first field that is wrong. Its conditions are not looked at (rule 8)."""
     refuse_ambiguous(spec, where)
     return parse(PolicySpec, dumps(spec), where)
 
@@ -145,7 +185,7 @@ def _any_matches(globs: Sequence[str], text: str) -> bool:
 
 def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
     if tier == "tier-3":
-        raise ValueError("tier-3 is decided by the policy engine, which this version does not have; use tier-2")
+        _refuse_people(requirement)
     if requirement.assurance != "api-server":
         raise ValueError(f"{tier} asks for {requirement.assurance}, which this version cannot prove; use api-server")
     if not requirement.fourEyes:
@@ -155,5 +195,13 @@ def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
         raise ValueError(f"{tier} names a role twice")
     if sum(role.count for role in requirement.roles) > requirement.quorum:
         raise ValueError(f"{tier} asks for more people in its roles than its quorum; raise the quorum")
-    if any(re.match(r"system:", group) for role in requirement.roles for group in role.groups):
+    if tier != "tier-3" and any(group.startswith("system:") for role in requirement.roles for group in role.groups):
         raise ValueError(f"{tier} names a system: group; name a group of people")
+
+
+def _refuse_people(requirement: Requirement) -> None:
+    groups = [group for role in requirement.roles for group in role.groups]
+    if requirement.quorum != 1 or len(requirement.roles) != 1 or len(groups) != 1:
+        raise ValueError("tier-3 is decided by the policy engine alone: quorum 1, one role, one group")
+    if not re.fullmatch(f"{ENGINES}[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?", groups[0]):
+        raise ValueError(f"tier-3 names the group of the engine's ServiceAccount: {ENGINES}NAMESPACE")

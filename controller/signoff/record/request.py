@@ -169,6 +169,19 @@ class Dataset(Closed):
     role: Literal["evaluation", "reference", "feature-view"]
 
 
+class ReportSource(Closed):
+    """Where a check's report comes from; its digest stands in the check."""
+
+    source: ExplanationSource
+
+
+class BroughtCheck(Closed):
+    """A signed check that the request brings along: its bundle, to the byte, and where its report is."""
+
+    bundle: Base64
+    report: ReportSource
+
+
 class Spec(Closed):
     """``ModelPromotion.spec``: the whole of what is asked."""
 
@@ -178,6 +191,7 @@ class Spec(Closed):
     comparison: ClaimedComparison
     explanation: ClaimedExplanation
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1, max_length=64)]
+    checks: Annotated[tuple[BroughtCheck, ...], Field(min_length=1, max_length=4)] | None = None
     reason: Text
     materiality: dict[Line, Line] | None = None
     validFor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}h$")] | None = None

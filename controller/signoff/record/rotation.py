@@ -4,7 +4,8 @@
 2. A key ends now or later, never in the past: what the store took since then would no longer count. An end that has come is not moved.
 3. A key is compromised from a moment that has been. That moment may move back, never forward: what was disbelieved is not believed again.
 4. Times are in order: a key's end and its compromise lie after its beginning.
-5. Whoever changes the keys is told which keys of the same use and cluster are valid beside a new one, and when a use is left without any.
+5. An engine comes now and ends now: what it decided meanwhile stays decided. One that ended may come again.
+6. Whoever changes the keys is told which keys of the same use and cluster are valid beside a new one, and when a use is left without any.
 
 The version counts up by one with each change. Time is passed in.
 """
@@ -15,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from signoff.record.canonical import dumps
-from signoff.record.trust import Key, Trust
+from signoff.record.trust import Answer, Key, Trust
 from signoff.record.values import RecordError, Timestamp, format_time, parse, parse_time
 
 _COMPROMISE = "for a key in other hands: signoff trust compromise-key"
@@ -112,6 +113,36 @@ def _changed(trust: Trust, key: Key, field: str, at: datetime) -> Trust:
 
 def _parsed(key: Key, changes: dict[str, Any]) -> Key:
     return parse(Key, dumps({**key.model_dump(mode="json", exclude_none=True), **changes}), key.name)
+
+
+def add_engine(trust: Trust, issuer: str, subject: str, now: datetime) -> Trust:
+    """Return the next trust file, in which this principal decides in tier 3 from now on (rule 5)."""
+    if trust.engine(issuer, subject, now) is Answer.YES:
+        raise RecordError("is an engine already", where=subject, mend="see: signoff trust show")
+    added: dict[str, object] = {"issuer": issuer, "subject": subject, "validFrom": format_time(now)}
+    return _with_engines(trust, [*_engines(trust), added])
+
+
+def end_engine(trust: Trust, issuer: str, subject: str, now: datetime) -> Trust:
+    """Return the next trust file, in which this principal decides nothing from now on (rule 5)."""
+    if trust.engine(issuer, subject, now) is not Answer.YES:
+        raise RecordError("is no engine now", where=subject, mend="see: signoff trust show")
+    engines = _engines(trust)
+    for one in engines:
+        if (one["issuer"], one["subject"]) == (issuer, subject) and "validUntil" not in one:
+            one["validUntil"] = format_time(now)
+    return _with_engines(trust, engines)
+
+
+def _engines(trust: Trust) -> list[dict[str, object]]:
+    return [one.model_dump(mode="json", exclude_none=True) for one in trust.policies.engines or ()]
+
+
+def _with_engines(trust: Trust, engines: list[dict[str, object]]) -> Trust:
+    value: Any = trust.model_dump(mode="json", exclude_none=True)
+    value["version"] += 1
+    value["policies"]["engines"] = engines
+    return parse(Trust, dumps(value), "trust file")
 
 
 def _next(trust: Trust, keys: tuple[Key, ...]) -> Trust:

@@ -8,6 +8,8 @@
 4. A compromised key speaks only for what was stored before the stated moment.
 5. A policy counts only if one of ``policies.publishers`` applied it while they were one; with ``policies.fourEyes`` a second of them
    must have agreed.
+6. What a policy decides by itself (tier 3) counts only if one of ``policies.engines`` pressed while they were one; whoever is one decides
+   nothing else.
 """
 
 from __future__ import annotations
@@ -77,8 +79,8 @@ class Key(Closed):
         return self
 
 
-class PublisherIdentity(Closed):
-    """A principal who may publish policies, and from when until when. What they published in that time stays published."""
+class TrustedPrincipal(Closed):
+    """A principal and from when until when they are trusted. What they did in that time stays done."""
 
     issuer: Line
     subject: Line
@@ -87,10 +89,11 @@ class PublisherIdentity(Closed):
 
 
 class Policies(Closed):
-    """Who may publish policies, and whether two of them must agree."""
+    """Who may publish policies, whether two of them must agree, and which services decide what a policy decides by itself."""
 
-    publishers: Annotated[tuple[PublisherIdentity, ...], Field(min_length=1, max_length=64)]
+    publishers: Annotated[tuple[TrustedPrincipal, ...], Field(min_length=1, max_length=64)]
     fourEyes: bool
+    engines: Annotated[tuple[TrustedPrincipal, ...], Field(min_length=1, max_length=16)] | None = None
 
 
 class Trust(Closed):
@@ -114,8 +117,11 @@ class Trust(Closed):
 
     def publisher(self, issuer: str, subject: str, stored_at: datetime | None) -> Answer:
         """Return whether this principal might publish policies when the store took the statement (rules 3 and 5)."""
-        answers = {_within(one, stored_at) for one in self.policies.publishers if (one.issuer, one.subject) == (issuer, subject)}
-        return next((answer for answer in (Answer.YES, Answer.UNKNOWN) if answer in answers), Answer.NO)
+        return _one_of(self.policies.publishers, issuer, subject, stored_at)
+
+    def engine(self, issuer: str, subject: str, stored_at: datetime | None) -> Answer:
+        """Return whether this principal might decide for a policy when the store took the decision (rule 6)."""
+        return _one_of(self.policies.engines or (), issuer, subject, stored_at)
 
 
 def read_trust(data: bytes, where: str = "trust file") -> Trust:
@@ -124,13 +130,18 @@ def read_trust(data: bytes, where: str = "trust file") -> Trust:
     return parse(Trust, data, where)
 
 
-def _within(publisher: PublisherIdentity, stored_at: datetime | None) -> Answer:
-    if publisher.validFrom is None and publisher.validUntil is None:
+def _one_of(trusted: Iterable[TrustedPrincipal], issuer: str, subject: str, stored_at: datetime | None) -> Answer:
+    answers = {_within(one, stored_at) for one in trusted if (one.issuer, one.subject) == (issuer, subject)}
+    return next((answer for answer in (Answer.YES, Answer.UNKNOWN) if answer in answers), Answer.NO)
+
+
+def _within(principal: TrustedPrincipal, stored_at: datetime | None) -> Answer:
+    if principal.validFrom is None and principal.validUntil is None:
         return Answer.YES
     if stored_at is None:
         return Answer.UNKNOWN
-    begun = publisher.validFrom is None or stored_at >= parse_time(publisher.validFrom)
-    ended = publisher.validUntil is not None and stored_at >= parse_time(publisher.validUntil)
+    begun = principal.validFrom is None or stored_at >= parse_time(principal.validFrom)
+    ended = principal.validUntil is not None and stored_at >= parse_time(principal.validUntil)
     return Answer.YES if begun and not ended else Answer.NO
 
 

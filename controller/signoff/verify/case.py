@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeVar
 
+from signoff.decision.checks import measured
 from signoff.decision.seals import CouldNotTell, Filed, Opened, open_seal, read_published
 from signoff.errors import SignoffError
+from signoff.policy.facts import Measured
 from signoff.policy.schema import Published
 from signoff.record.bundle import Bundle, open_bundle, read_bundle
 from signoff.record.canonical import Json, b64decode, loads
@@ -163,6 +165,13 @@ class Case:
         where = f"event.predicate.approver[{index}].seal"
         bundle = b64decode(entry.seal, where)
         return Inside(Filed(bundle, self.outcome.filed.stored_at), _strictly(lambda: open_seal(bundle, where)))
+
+    @cached_property
+    def checks(self) -> tuple[Measured, ...]:
+        """The checks that the request brings along, judged like the seals by when the event was stored."""
+        freeze = self.freeze
+        live = freeze.live.digest if freeze.live is not None else ""
+        return measured(freeze.request.spec, self.trust, self.outcome.filed.stored_at, live)
 
     def published(self, digest: Digest) -> Published:
         """Return the published policy with this statement's digest; raises as `read_published` does."""

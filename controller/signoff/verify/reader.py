@@ -197,15 +197,15 @@ class Reader:
         What went live in an emergency, or for less than the whole target, is passed over for what was live before it: nobody is routed more
         laxly for having hurried, or for having been let into another place. What does not count under this trust file ends the history.
         """
-        owed = False
+        owed, shown = False, live.digest if live is not None else ""
         for number in range(MAX_HISTORY):
             if live is None:
-                return History(owed=owed)
+                return History(owed=owed, live=shown)
             try:
                 verified = self.outcome(live.id)
             except Failed as error:
                 if isinstance(error.__cause__, KeyNotValid):
-                    return History(owed=owed)
+                    return History(owed=owed, live=shown)
                 raise
             if verified.digest != live.event:
                 raise Damaged(
@@ -214,7 +214,7 @@ class Reader:
             if number == 0 and verified.is_emergency:
                 owed = self.decided_in_full(verified) is None
             if not verified.is_emergency and _covers(verified.freeze.request.spec.target, target):
-                return History(live.version, verified.freeze.route.tier, owed)
+                return History(live.version, verified.freeze.route.tier, owed, shown)
             live = verified.freeze.live
         raise CouldNotTell(f"more than {MAX_HISTORY} versions, one after the other", where="incumbent")
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signoff.decision.delegations import believe_grant, grantor_of
-from signoff.decision.seals import Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
+from signoff.decision.seals import CouldNotTell, Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
+from signoff.policy.conditions import NoAnswer
 from signoff.policy.quorum import Vote, tally
-from signoff.policy.routing import includes, is_short, laxity
+from signoff.policy.routing import check_for, check_input, includes, is_short, laxity
+from signoff.policy.schema import PolicySpec
 from signoff.record.canonical import Json, b64decode
-from signoff.record.freeze import EMERGENCY, is_claimed
+from signoff.record.freeze import EMERGENCY, ConsideredPolicy, is_claimed
 from signoff.record.promotion import (
     PROMOTION_TYPE,
     REJECTION_TYPE,
@@ -19,6 +21,7 @@ from signoff.record.promotion import (
     subjects,
 )
 from signoff.record.request import request_id
+from signoff.record.trust import Answer
 from signoff.record.values import sha256
 from signoff.verify.case import Case, required
 
@@ -151,6 +154,8 @@ def route(case: Case) -> None:
         policy = case.published(considered.statement).spec
         if policy.leads_to(considered.rule) != considered.tier:
             raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
+        if considered.tier == "tier-3":
+            _rests_on_check(case, considered, policy)
         if not includes(frozen.requirement, policy.tiers[considered.tier]):
             raise NotBelieved(f"the policy {considered.name} asks for people whom the route does not", where="event.route")
         if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
@@ -165,8 +170,22 @@ def route(case: Case) -> None:
         raise NotBelieved("a stricter policy was considered than the one that was followed", where="event.route")
 
 
+def _rests_on_check(case: Case, considered: ConsideredPolicy, policy: PolicySpec) -> None:
+    """Raise unless the rule that led to tier 3 has its check, one that counts, and the inputs name it (rule 12)."""
+    rule = policy.rule(considered.rule)
+    if rule is None or rule.check is None:
+        raise NotBelieved(f"the rule {considered.rule} of {considered.name} rests on no check, and leads to tier-3", where="event.route")
+    try:
+        check = check_for(policy, rule, case.checks)
+    except NoAnswer as error:
+        raise NotBelieved(error.what, where="event.route") from None
+    if case.freeze.route.inputs.get(check_input(considered.rule, considered.name)) != check.digest:
+        raise NotBelieved(f"does not name the check that {considered.rule} of {considered.name} rests on", where="event.route.inputs")
+
+
 def quorum(case: Case) -> None:
     """Rule 13."""
+    _require_kind(case)
     told = case.statement.predicate.approver
     people = {sort_key(entry.decided) for entry in told}
     if len(people) != len(told):
@@ -180,6 +199,19 @@ def quorum(case: Case) -> None:
         raise NotBelieved("holds the decision of somebody who asked for it, or who holds no role", where="event.predicate.approver")
     if case.statement.predicateType == PROMOTION_TYPE and not result.reached:
         raise NotBelieved(f"too few decided: {', '.join(result.missing)}", where="event.predicate.approver")
+
+
+def _require_kind(case: Case) -> None:
+    """Raise unless a policy engine decided in tier 3, and none in any other."""
+    wanted = case.freeze.route.tier == "tier-3"
+    for entry in case.statement.predicate.approver:
+        who = entry.decided.principal
+        answer = case.trust.engine(who.issuer, who.subject, case.outcome.filed.stored_at)
+        if answer is Answer.UNKNOWN:
+            raise CouldNotTell(f"when {who.subject} decided as a policy engine is not known", mend="verify it in the archive")
+        if (answer is Answer.YES) != wanted:
+            named = "is no policy engine in the trust file, and tier-3 is decided by one" if wanted else "is a policy engine, and no person"
+            raise NotBelieved(f"{who.subject} {named}", where="event.predicate.approver")
 
 
 def _five(request: Mapping[str, Json]) -> dict[str, Json]:

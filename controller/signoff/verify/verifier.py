@@ -13,8 +13,8 @@ An outcome is believed when all of these hold (`verify`):
  9. submission    who asked is what admission signed for this request
 10. seals         each seal verifies, names this freeze and one of its renditions, bears the verdict, rests on no grant beyond its scope
 11. policies      every policy considered was published by a policy publisher
-12. route         tier, rule and requirement are those of the strictest policy considered
-13. quorum        distinct people as the route asks, in roles that they hold; nobody who asked, and nobody's word twice
+12. route         tier, rule and requirement are those of the strictest policy considered, and tier 3 rests on a check that counts
+13. quorum        distinct people as the route asks (tier 3: the engine), in roles that they hold; nobody who asked, nobody's word twice
 
 A believed outcome admits a digest in a place when all of these hold too (`admits`):
 

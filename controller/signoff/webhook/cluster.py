@@ -9,14 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from threading import Lock
 from typing import Any, Final, cast
 
-from kubernetes import client, config
+from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff import apiserver
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
 
@@ -58,16 +58,8 @@ class _Labels:
 
 def api_client(kubeconfig: str | None) -> client.ApiClient:
     """Return a client of the API server: by a kubeconfig file, or from inside a Pod."""
-    settings = client.Configuration()
-    try:
-        if kubeconfig is not None:
-            config.load_kube_config(config_file=str(Path(kubeconfig)), client_configuration=settings)  # type: ignore[no-untyped-call]
-        else:
-            config.load_incluster_config(client_configuration=settings)  # type: ignore[no-untyped-call]
-    except config.ConfigException as error:
-        raise SignoffError(f"no way to the API server: {error}", mend="run inside a Pod, or name a file as kubeconfig") from None
+    settings = apiserver.settings(kubeconfig)
     settings.connection_pool_maxsize = 32
-    settings.retries = False
     return client.ApiClient(settings)
 
 

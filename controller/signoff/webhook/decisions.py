@@ -9,8 +9,9 @@ The seal is made when all of these hold, in this order, and it is in the archive
  5. Who asked is who admission witnessed. The desk, made again from request and archived explanation, is the one that the freeze names,
     byte for byte; the rendition shown is one of it.
  6. The desk is not stale: the incumbent that it shows is still the live one.
- 7. Who decides is a person, holds a role of the route, and did not ask for the promotion: neither by themselves nor, as far as roles tell
-    now, through the service account that submitted. They may ``approve`` the tier in each namespace of the target (SubjectAccessReview).
+ 7. Who decides is a person (in tier 3 a policy engine of the trust file), holds a role of the route, and did not ask for the promotion:
+    neither by themselves nor, as far as roles tell now, through the service account that submitted. They may ``approve`` the tier in each
+    namespace of the target (SubjectAccessReview).
     Who decides in somebody's name does so by a grant that is there and in the archive, and in scope; then all of this is asked of whoever
     granted it as well, and the roles and the verb ``approve`` are theirs.
  8. The request has no outcome yet, and no decision has this name. Whoever decided the same before gets the stored seal back, and the object
@@ -28,6 +29,7 @@ from typing import Literal
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
+from signoff.decision.checks import measured
 from signoff.decision.delegations import grantor_of, require_scope
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
@@ -38,11 +40,13 @@ from signoff.policy.facts import INCUMBENT, history_of
 from signoff.policy.routing import is_stricter, route
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.check import reports_of
 from signoff.record.freeze import Freeze, Principal
 from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Delegation, Grant, PromotionName, Seal
+from signoff.record.trust import Answer
 from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, Timestamp, format_time, parse, parse_digest
 from signoff.verify.policies import considered, in_force
 from signoff.webhook.cluster import NotFound
@@ -175,7 +179,9 @@ def _check(witness: Witness, review: Review) -> _Checked:
     witness.require_voice(target)
     time = format_time(witness.now())
     granted = _granted(witness, spec.delegation, freeze, who, time) if spec.delegation is not None else None
-    stand = standing(freeze, who, (submitted.principal,), granted.delegation if granted is not None else None)
+    stand = standing(
+        freeze, who, (submitted.principal,), granted.delegation if granted is not None else None, is_engine=_is_engine(witness, who)
+    )
     submitters = (*(one.principal for one in freeze.submissions), submitted.principal)
     _require_apart(witness, review.user, submitters, who.principal)
     if granted is None:
@@ -185,6 +191,7 @@ def _check(witness: Witness, review: Review) -> _Checked:
         _require_apart(witness, granted.user, submitters, granted.delegation.grantor)
     _require_submissions(witness, freeze)
     _require_route(witness, freeze)
+    _require_reports(witness, freeze)
     refuse_other_desk(freeze, payload, read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
     if spec.rendition not in {one.digest for one in freeze.renditions}:
         raise Refused("is no rendition of this freeze", where="spec.rendition", mend="look at the desk again and decide on what it shows")
@@ -195,6 +202,10 @@ def _check(witness: Witness, review: Review) -> _Checked:
             "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
         )
     return _Checked(spec, request, freeze, who, stand, granted, time)
+
+
+def _is_engine(witness: Witness, who: Resolved) -> bool:
+    return witness.reader.trust.engine(who.principal.issuer, who.principal.subject, witness.now()) is Answer.YES
 
 
 def _spec(review: Review) -> DecisionSpec:
@@ -278,17 +289,24 @@ def _require_route(witness: Witness, freeze: Freeze) -> None:
     spec, trust = freeze.request.spec, witness.reader.trust
     named = considered(freeze, witness.reader.policy, trust)
     history = witness.reader.history_for(spec.target, freeze.live)
+    checks = measured(spec, trust, witness.now(), history.live)
     if INCUMBENT in freeze.route.inputs and history != history_of(freeze):
         raise Refused("what is live, or what it owes, is no longer what the rules saw", where="spec.freeze", mend="wait for the new desk")
-    if route(spec, named, history) != freeze.route:
+    if route(spec, named, history, checks) != freeze.route:
         raise Refused("the route, derived again from the archived policies, is not the frozen one", mend="call whoever runs signoff")
     current = in_force(witness.cluster.policies(), witness.reader, spec)
-    if is_stricter(route(spec, current.published, history), freeze.route):
+    if is_stricter(route(spec, current.published, history, checks), freeze.route):
         raise Refused(
             "the policies in force now ask for more than when the desk was frozen",
             where="spec.freeze",
             mend="wait for the new desk, and decide on that",
         )
+
+
+def _require_reports(witness: Witness, freeze: Freeze) -> None:
+    """Raise unless the archive holds the reports of the checks that are shown, to the byte."""
+    for digest in reports_of(freeze.request.spec):
+        read_blob(witness.store, digest, limit=MAX_EXPLANATION)
 
 
 def _stored(witness: Witness, checked: _Checked) -> SealedDecision | None:

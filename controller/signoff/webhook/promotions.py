@@ -1,6 +1,6 @@
 """ModelPromotions at admission.
 
-1. The spec is checked against its closed schema, and does not change once it was submitted.
+1. The spec and the checks in it are held to their closed schemas, and the spec does not change once it was submitted.
 2. On CREATE admission writes ``submission``: who submits, when, signed over the request's id. Nobody else writes it, and nobody changes it.
 3. A cluster witnesses only requests whose ``target.clusters`` names it.
 4. A namespace holds a bounded number of requests for this cluster without an outcome; one more is refused, on a dry run too. A request
@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from signoff.archive.store import ArchiveError
 from signoff.decision.seals import Filed, read_submission, submission_bundle
 from signoff.record.canonical import Json, b64decode, b64encode
+from signoff.record.check import require_checks
 from signoff.record.request import Spec, read_spec, request_id, request_value
 from signoff.record.seal import PromotionName, Submission
 from signoff.record.values import RequestId, format_time
@@ -36,6 +37,7 @@ def seal(witness: Witness, review: Review) -> Reply:
     if "submission" in review.obj:
         raise Refused("only admission writes this field", where="submission", mend="leave it out")
     spec = read_spec(review.obj.get("spec"))
+    require_checks(spec)
     if witness.cluster_name not in spec.target.clusters:
         return Reply()
     _require_room(witness, review)
