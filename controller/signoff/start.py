@@ -46,7 +46,7 @@ def signer(place: str, use: Use, trust: Trust, cluster: str) -> Signer:
 
     `SignoffError` unless the trust file names it for this use and cluster.
     """
-    own = key_in_service(place) if is_address(place) else _key_in_file(place)
+    own = key_at(place)
     key = trust.key(own.key_id)
     if key is None or key.use != use or key.cluster != cluster:
         named = "does not name it" if key is None else f"names it for {key.use} in cluster {key.cluster}"
@@ -56,6 +56,11 @@ def signer(place: str, use: Use, trust: Trust, cluster: str) -> Signer:
             mend="add it to the trust file: signoff trust add-key",
         )
     return own
+
+
+def key_at(place: str) -> Signer:
+    """Return the signer of a key, a private key's file or ``awskms:///…``, whatever it is trusted for; `SignoffError` says why not."""
+    return key_in_service(place) if is_address(place) else _key_in_file(place)
 
 
 def _key_in_file(path: str) -> Signer:

@@ -76,5 +76,5 @@ def output() -> Option[Any]:
 
 def command(name: str, *, examples: str) -> Callable[[Callable[..., int]], click.Command]:
     """Return the decorator of a command: its help is the function's docstring, with examples below."""
-    lines = "\n".join(f"  {line}" if line else "" for line in examples.strip().splitlines())
+    lines = "\n".join(f"  {line}" if line else "\n\b" for line in examples.strip().splitlines())
     return click.command(name, context_settings=SETTINGS, epilog=f"\b\nExamples:\n{lines}")

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "init": "Make an archive, its keys and its trust file.",
     "trust": "Show which keys are trusted; add, end or disown one.",
     "draft": "Write the manifest of a promotion for an image.",
+    "check-model": "Measure a candidate's predictions, and sign the figures.",
     "approve": "Look at a frozen desk, and approve it.",
     "reject": "Look at a frozen desk, and reject it.",
     "policy": "Try out policies: a table of cases, or one request.",
@@ -37,7 +38,7 @@ answer for it from the archive alone."""
 
 
 class Program(click.Group):
-    """The group of all commands; each is the attribute `command` of the module that bears its name."""
+    """The group of all commands; each is the attribute `command` of the module that bears its name, with _ for -."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Return the commands in the order in which a promotion travels."""
@@ -47,7 +48,7 @@ class Program(click.Group):
         """Return a command, importing it now; None where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"signoff.cli.{cmd_name}").command
+        command = importlib.import_module(f"signoff.cli.{cmd_name.replace('-', '_')}").command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
