@@ -43,14 +43,18 @@ NAMESPACE: Final = "signoff-system"
 PEOPLE_ISSUER: Final = "https://pki.bank.example"
 SERVICE_ISSUER: Final = "https://kubernetes.demo.bank.example"
 
-ANA, BEN, CARLA, DAVID, PAULA, PETRA = (f"{name}@bank.example" for name in ("ana", "ben", "carla", "david", "paula", "petra"))
+ANA, BEN, CARLA, DAVID, ERIK, PAULA, PETRA, RITA = (
+    f"{name}@bank.example" for name in ("ana", "ben", "carla", "david", "erik", "paula", "petra", "rita")
+)
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ANA: ("credit-team", "model-approvers"),  # the author: an approver too, but never of her own model
     BEN: ("credit-team",),
     CARLA: ("model-approvers",),
     DAVID: ("model-approvers",),
+    ERIK: ("deputies",),
     PAULA: ("policy-publishers",),
     PETRA: ("platform",),
+    RITA: ("model-risk",),
 }
 
 BUCKET: Final = "evidence"

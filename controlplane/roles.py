@@ -10,13 +10,13 @@ import yaml
 
 def bindings() -> str:
     """Return the roles and bindings, as YAML."""
-    submit = _bind("RoleBinding", "submitters", "signoff-submitter", "credit-team", "credit")
-    decide = _bind("RoleBinding", "approvers", "signoff-approver", "model-approvers", "credit")
-    tier = _bind("RoleBinding", "approve-tier-2", "signoff-approve-tier-2", "model-approvers", "credit")
-    publish = _bind("ClusterRoleBinding", "policy-publishers", "signoff-policy-publisher", "policy-publishers")
-    work = [_bind("RoleBinding", "credit-team-edit", "edit", "credit-team", namespace) for namespace in ("credit", "batch")]
-    engineer = _bind("RoleBinding", "credit-team-engineer", "bank-engineer", "credit-team", "credit")
-    platform = _bind("ClusterRoleBinding", "platform-namespaces", "bank-platform", "platform")
+    submit = binding("RoleBinding", "submitters", "signoff-submitter", "credit-team", "credit")
+    decide = binding("RoleBinding", "approvers", "signoff-approver", "model-approvers", "credit")
+    tier = binding("RoleBinding", "approve-tier-2", "signoff-approve-tier-2", "model-approvers", "credit")
+    publish = binding("ClusterRoleBinding", "policy-publishers", "signoff-policy-publisher", "policy-publishers")
+    work = [binding("RoleBinding", "credit-team-edit", "edit", "credit-team", namespace) for namespace in ("credit", "batch")]
+    engineer = binding("RoleBinding", "credit-team-engineer", "bank-engineer", "credit-team", "credit")
+    platform = binding("ClusterRoleBinding", "platform-namespaces", "bank-platform", "platform")
     roles = [
         _role("bank-platform", {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get", "list", "create", "update", "patch"]}),
         # What the built-in role edit leaves out, so that the gate is asked about these too.
@@ -33,7 +33,8 @@ def _role(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:
     return {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": {"name": name}, "rules": list(rules)}
 
 
-def _bind(kind: str, name: str, role: str, group: str, namespace: str | None = None) -> dict[str, Any]:
+def binding(kind: str, name: str, role: str, group: str, namespace: str | None = None) -> dict[str, Any]:
+    """Return a binding of a cluster role to a group, in a namespace where one is named."""
     return {
         "apiVersion": "rbac.authorization.k8s.io/v1",
         "kind": kind,

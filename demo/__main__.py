@@ -11,7 +11,7 @@ from pathlib import Path
 
 from controlplane import ControlPlane, ControlPlaneError
 from controlplane.bank import BEN, CARLA, Bank
-from demo import scenes
+from demo import policies, scenes
 from demo.stage import SceneError, Stage
 
 
@@ -28,8 +28,8 @@ def main() -> int:
         try:
             print("Starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok …", flush=True)
             with ControlPlane(Path(folder) / "control-plane") as plane:
-                print("Installing signoff by its chart, and starting its webhook and operator …", flush=True)
-                with Bank(plane, Path(folder) / "bank") as bank:
+                print("Installing signoff by its chart, and starting its webhook, operator and policy engine …", flush=True)
+                with Bank(plane, Path(folder) / "bank", engine=True) as bank:
                     print(f"Ready after {time.monotonic() - began:.0f} s.", flush=True)
                     return _play(bank, plane, arguments)
         except (SceneError, ControlPlaneError) as error:
@@ -50,6 +50,9 @@ def _play(bank: Bank, plane: ControlPlane, arguments: argparse.Namespace) -> int
     scenes.tampered(stage, request)
     scenes.why(stage)
     scenes.desk_again(stage, request)
+    policies.committee(stage)
+    policies.refreshed(stage)
+    policies.drifted(stage)
     print(f"\nEvery scene came out as told, in {stage.elapsed:.0f} s.", flush=True)
     if arguments.keep:
         _keep(bank, plane)

@@ -169,10 +169,13 @@ def _policy(told: Account) -> Iterator[Pair]:
 
 
 def _checks(freeze: Freeze) -> Iterator[Pair]:
+    conditions = [value for name, value in freeze.route.inputs.items() if name.startswith("condition of ")]
     for brought in freeze.request.spec.checks or ():
         bundle, check = open_check(b64decode(brought.bundle, "spec.checks"), "spec.checks")
         against = f"against {check.incumbent.version}" if check.incumbent is not None else "against nothing"
-        figures = ", ".join(f"{one.name}={one.value}" for one in check.measured[:_SHOWN])
+        # Those that a rule asked for come first.
+        ordered = sorted(check.measured, key=lambda one: not any(f'"{one.name}"' in condition for condition in conditions))
+        figures = ", ".join(f"{one.name}={one.value}" for one in ordered[:_SHOWN])
         more = f", and {len(check.measured) - _SHOWN} more" if len(check.measured) > _SHOWN else ""
         yield "check", f"of {check.candidate.version} {against}, by {check.tool} at {check.time}"
         yield "", f"{figures}{more}"
