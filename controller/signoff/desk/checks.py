@@ -34,8 +34,8 @@ def checks_sentence(shown: Shown) -> tuple[str, ...]:
     count = len(list(_opened(shown)))
     if not count:
         return ()
-    one = "A signed check stands" if count == 1 else f"{count} signed checks stand"
-    return (f"{one} beside the comparison, with figures of their own.",)
+    one = "A signed check has figures of its own" if count == 1 else f"{count} signed checks have figures of their own"
+    return (f"{one}, which stand below the comparison.",)
 
 
 def _opened(shown: Shown) -> Iterator[tuple[Bundle, Check]]:
