@@ -25,7 +25,12 @@ def check_of(spec: Mapping[str, Any], figures: Mapping[str, str] = QUIET, change
     value: dict[str, Any] = {
         "tool": "weekly-check 3.1",
         "time": "2026-03-01T04:00:00Z",
-        "candidate": {"version": spec["model"]["version"], "digest": spec["model"]["image"].partition("@")[2]},
+        "candidate": {
+            "name": spec["model"]["name"],
+            "version": spec["model"]["version"],
+            "digest": spec["model"]["image"].partition("@")[2],
+            **({"artifacts": spec["model"]["artifacts"]} if "artifacts" in spec["model"] else {}),
+        },
         "datasets": deepcopy(spec["datasets"]),
         "measured": [{"name": name, "value": value} for name, value in figures.items()],
         "report": {"mediaType": "text/html", "size": len(REPORT.encode()), "digest": sha256(REPORT.encode())},

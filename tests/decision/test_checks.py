@@ -17,13 +17,13 @@ from signoff.policy.facts import Measured
 from signoff.record.canonical import dumps
 from signoff.record.check import open_check, require_checks
 from signoff.record.keys import PemSigner, generate_pem
-from signoff.record.request import Spec, read_spec
+from signoff.record.request import Incumbent, Spec, read_spec
 from signoff.record.trust import Trust, read_trust
-from signoff.record.values import RecordError
+from signoff.record.values import Digest, RecordError
 
 KEY, STRANGER = PemSigner(generate_pem()), PemSigner(generate_pem())
 OTHER = "sha256:" + "7" * 64
-LIVE = {"version": "2.3.1", "digest": "sha256:" + "5" * 64}
+LIVE: dict[str, Any] = {"version": "2.3.1", "digest": "sha256:" + "5" * 64}
 
 Change = Callable[[dict[str, Any]], None]
 
@@ -53,15 +53,15 @@ def only(found: tuple[Measured, ...]) -> Measured:
 
 
 def test_a_check_of_this_candidate_against_what_is_live_counts() -> None:
-    one = only(measured(asking(live=LIVE), trust(), STORED, LIVE["digest"]))
+    one = only(measured(asking(live=LIVE), trust(), STORED, Incumbent(**LIVE)))
     assert one.flaw == ""
     assert one.key == KEY.key_id
     assert one.figures == QUIET
-    assert only(measured(asking(), trust(), STORED, "")).flaw == "", "where nothing is live it compares with nothing"
+    assert only(measured(asking(), trust(), STORED, None)).flaw == "", "where nothing is live it compares with nothing"
 
 
 def test_a_request_without_checks_has_none() -> None:
-    assert measured(read_spec(SPEC), trust(), STORED, "") == ()
+    assert measured(read_spec(SPEC), trust(), STORED, None) == ()
 
 
 @pytest.mark.parametrize(
@@ -69,6 +69,12 @@ def test_a_request_without_checks_has_none() -> None:
     [
         pytest.param(lambda value: value["candidate"].update(digest=OTHER), "another candidate", id="another image"),
         pytest.param(lambda value: value["candidate"].update(version="9.9.9"), "another candidate", id="another version"),
+        pytest.param(
+            lambda value: value["candidate"].update(name="credit-limit"), "another candidate", id="the same image as another model"
+        ),
+        pytest.param(
+            lambda value: value["candidate"].update(artifacts=[{"name": "weights", "digest": OTHER}]), "other artefacts", id="other weights"
+        ),
         pytest.param(
             lambda value: value.update(incumbent={"version": "2.3.1", "digest": OTHER}), "and live is", id="against another version"
         ),
@@ -80,23 +86,23 @@ def test_a_request_without_checks_has_none() -> None:
     ],
 )
 def test_bypass_07_a_good_check_of_something_else_does_not_count(change: Change, why: str) -> None:
-    assert why in only(measured(asking(change, live=LIVE), trust(), STORED, LIVE["digest"])).flaw
+    assert why in only(measured(asking(change, live=LIVE), trust(), STORED, Incumbent(**LIVE))).flaw
 
 
 def test_what_was_live_when_it_was_measured_is_no_longer() -> None:
-    assert "and live is" in only(measured(asking(live=LIVE), trust(), STORED, OTHER)).flaw
-    assert "it compares with nothing" in only(measured(asking(), trust(), STORED, LIVE["digest"])).flaw
+    assert "and live is" in only(measured(asking(live=LIVE), trust(), STORED, Incumbent(version="2.3.1", digest=Digest(OTHER)))).flaw
+    assert "it compares with nothing" in only(measured(asking(), trust(), STORED, Incumbent(**LIVE))).flaw
 
 
 def test_a_key_that_the_trust_file_does_not_name() -> None:
-    assert "does not name" in only(measured(asking(signer=STRANGER), trust(), STORED, "")).flaw
+    assert "does not name" in only(measured(asking(signer=STRANGER), trust(), STORED, None)).flaw
 
 
 def test_a_forged_signature_under_a_trusted_keys_name() -> None:
     spec = deepcopy(SPEC)
     bundle = bundle_of(check_of(spec), STRANGER).replace(STRANGER.key_id.encode(), KEY.key_id.encode())
     spec["checks"] = [brought(bundle)]
-    assert "does not verify" in only(measured(read_spec(spec), trust(), STORED, "")).flaw
+    assert "does not verify" in only(measured(read_spec(spec), trust(), STORED, None)).flaw
 
 
 @pytest.mark.parametrize(
@@ -110,14 +116,14 @@ def test_a_forged_signature_under_a_trusted_keys_name() -> None:
     ],
 )
 def test_a_key_that_is_not_for_this(changes: dict[str, Any], why: str) -> None:
-    assert why in only(measured(asking(), trust(**changes), STORED, "")).flaw
+    assert why in only(measured(asking(), trust(**changes), STORED, None)).flaw
 
 
 def test_an_ended_key_and_no_time_of_storage_could_not_tell() -> None:
     ended = trust(validUntil="2026-09-01T00:00:00Z")
-    assert only(measured(asking(), ended, datetime(2026, 8, 31, tzinfo=UTC), "")).flaw == ""
+    assert only(measured(asking(), ended, datetime(2026, 8, 31, tzinfo=UTC), None)).flaw == ""
     with pytest.raises(CouldNotTell):
-        measured(asking(), ended, None, "")
+        measured(asking(), ended, None, None)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +147,7 @@ def test_what_is_no_check_is_refused_when_submitted_and_left_out_later(bundle: b
     read = read_spec(spec)
     with pytest.raises(RecordError, match=r"spec\.checks\[0\]\.bundle"):
         require_checks(read)
-    assert measured(read, trust(), STORED, "") == ()
+    assert measured(read, trust(), STORED, None) == ()
 
 
 @pytest.mark.parametrize(

@@ -43,7 +43,7 @@ class Waiting:
 
     def freeze(self) -> Frozen:
         read = read_spec(self.spec)
-        checks = measured(read, self.reader.trust, STORED, "")
+        checks = measured(read, self.reader.trust, STORED, None)
         found = freeze_request(
             Gathered(
                 namespace="credit",
@@ -86,7 +86,7 @@ def test_what_a_check_bears_out_is_pressed_on_the_archived_freeze(waiting: Waiti
     spec = made.manifest["spec"]
     assert (spec["promotion"], spec["freeze"], spec["verdict"]) == (NAME, waiting.frozen.digest, "Approve")
     assert spec["rendition"] in {one.digest for one in waiting.frozen.freeze.renditions}
-    check = measured(read_spec(waiting.spec), waiting.reader.trust, STORED, "")[0].digest
+    check = measured(read_spec(waiting.spec), waiting.reader.trust, STORED, None)[0].digest
     assert check in spec["meaning"]
     assert "weekly-refresh" in spec["meaning"]
     assert json.loads(json.dumps(made.manifest)) == made.manifest

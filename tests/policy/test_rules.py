@@ -219,7 +219,7 @@ def test_a_policys_bytes_are_its_own_again() -> None:
 def test_a_frozen_route_follows_from_the_payload_alone(world: World) -> None:
     followed = world.publish("credit-models", policy([["again", "tier-2", 'incumbent.tier == "tier-2"']], [["pop", "tier-1", "false"]]))
     frozen = world.freeze(replacing(), policies=(followed,), live=LIVE, live_tier="tier-2")
-    assert history_of(frozen.freeze) == History(LIVE.version, "tier-2", live=LIVE.digest)
+    assert history_of(frozen.freeze) == History(LIVE.version, "tier-2", live=LIVE.shown)
     assert frozen.freeze.route.tier == "tier-2"
     assert derived_again(frozen.freeze, [followed], ())
 

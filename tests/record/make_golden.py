@@ -220,7 +220,7 @@ def check_file(key: PemSigner) -> bytes:
     value = {
         "tool": "weekly-check 3.1",
         "time": "2026-03-02T06:00:00Z",
-        "candidate": {"version": "2.4.0", "digest": digest("candidate")},
+        "candidate": {"name": "credit-scoring", "version": "2.4.0", "digest": digest("candidate"), "artifacts": FULL["model"]["artifacts"]},
         "incumbent": {"version": "2.3.1", "digest": digest("incumbent")},
         "datasets": FULL["datasets"],
         "measured": [

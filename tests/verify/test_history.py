@@ -54,8 +54,8 @@ class Bank:
     def history(self, **target: Any) -> History:
         wanted = Target.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in {**SPEC["target"], **target}.items()})
         found = self.world.reader.history_for(wanted, self.live)
-        assert found.live == (self.live.digest if self.live is not None else "")
-        return replace(found, live="")
+        assert found.live == (self.live.shown if self.live is not None else None)
+        return replace(found, live=None)
 
 
 @pytest.fixture
@@ -110,4 +110,4 @@ def test_behind_a_key_that_does_not_count_there_is_no_history(bank: Bank) -> Non
     keys = [trusted_key(world.seal_key, "seal"), trusted_key(world.event_key, "event", compromised={"at": "2026-01-02T00:00:00Z"})]
     disowned = Reader(world.store, world.trust_with(keys=keys))
     target = Target.model_validate({**SPEC["target"], "clusters": ("demo",), "namespaces": ("credit",)})
-    assert disowned.history_for(target, live) == History(live=live.digest if live is not None else "")
+    assert disowned.history_for(target, live) == History(live=live.shown if live is not None else None)

@@ -57,7 +57,7 @@ class Weekly:
         read = read_spec(spec)
         frozen = self.world.freeze(spec, policies=(self.policy,))
         value = json.loads(frozen.payload)
-        value["route"] = as_json(route(read, (self.policy,), History(), measured(read, self.trust, STORED, "")))
+        value["route"] = as_json(route(read, (self.policy,), History(), measured(read, self.trust, STORED, None)))
         change(value)
         payload = dumps(value)
         return payload, parse(Freeze, payload, "freeze")

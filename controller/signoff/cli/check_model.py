@@ -24,7 +24,8 @@ from signoff.desk.legible import legible
 from signoff.errors import SignoffError
 from signoff.record.bundle import Signer
 from signoff.record.canonical import Json, dumps
-from signoff.record.check import Check, check_bundle, open_check
+from signoff.record.check import Check, candidate_of, check_bundle, open_check
+from signoff.record.promotion import as_json
 from signoff.record.request import Dataset
 from signoff.record.values import Digest, Timestamp, format_time, parse, parse_time, sha256
 from signoff.start import key_at
@@ -195,7 +196,7 @@ def _value(asked: Asked, used: tuple[Dataset, ...], result: Result, page: bytes,
     value: dict[str, Json] = {
         "tool": tool,
         "time": time,
-        "candidate": {"version": model.version, "digest": model.digest},
+        "candidate": as_json(candidate_of(model)),
         "datasets": [one.model_dump() for one in used],
         "measured": [one.model_dump() for one in result.figures.measurements()],
         "report": {"mediaType": "text/html", "size": len(page), "digest": sha256(page)},

@@ -198,7 +198,7 @@ def _history(live: tuple[str, Tier] | None, spec: Spec) -> History:
     if live is None:
         return History()
     named = spec.model.incumbent
-    return History(*live, live=named.digest if named is not None else "")
+    return History(*live, live=named)
 
 
 def _checks(spec: Spec, trust: Path | None, history: History) -> tuple[Measured, ...]:

@@ -52,7 +52,7 @@ def _check(shown: Shown, number: int, bundle: Bundle, check: Check) -> Iterator[
     yield Facts(
         (
             Fact(f"Check {number}", (check.tool,), f"measured {check.time[:10]} {check.time[11:19]} UTC by the checker's own clock"),
-            Fact("Candidate", (f"version {check.candidate.version}", check.candidate.digest), exact=True),
+            Fact("Candidate", (f"{check.candidate.name} {check.candidate.version}", check.candidate.digest), exact=True),
             Fact("Against", (f"version {against.version}", against.digest) if against else ("nothing",), exact=against is not None),
             Fact("Rules on it", tuple(rested) or ("none: no rule rested on this check",)),
             Fact("Signed under", (bundle.key_id,), exact=True),
@@ -64,6 +64,7 @@ def _check(shown: Shown, number: int, bundle: Bundle, check: Check) -> Iterator[
     yield Listing(
         (
             Item("Statement", f"check {number}", bundle.digest),
+            *(Item("Artefact", artifact.name, artifact.digest) for artifact in check.candidate.artifacts or ()),
             Item("Report", f"{check.report.mediaType}, {check.report.size:,} bytes", check.report.digest),
             *(Item(one.role.replace("-", " ").capitalize(), f"{one.name} {one.version}", one.digest) for one in check.datasets),
         )

@@ -17,7 +17,7 @@ from typing import Final, TypeAlias
 
 from signoff.policy.schema import TIERS
 from signoff.record.freeze import Freeze, Tier
-from signoff.record.request import ClaimedMetric, Spec
+from signoff.record.request import ClaimedMetric, Incumbent, Spec
 from signoff.record.values import Digest
 
 Fact: TypeAlias = "str | bool | int | Sequence[str] | Mapping[str, str] | Mapping[str, float]"
@@ -32,13 +32,13 @@ OWED: Final = "owed"
 class History:
     """What counts as live for a request, and the tier in which it was decided; neither where nothing does. Passed over is what went live
     in an emergency, and what was promoted for less than the request's whole target. ``owed``: what is live owes a full approval. ``live``
-    is the digest of what is live, whatever was passed over; empty where nothing is.
+    is what is live, whatever was passed over.
     """
 
     version: str = ""
     tier: Tier | None = None
     owed: bool = False
-    live: str = ""
+    live: Incumbent | None = None
 
     def __str__(self) -> str:
         return f"{self.version} ({self.tier})" if self.version else "none"
@@ -114,8 +114,7 @@ def history_of(freeze: Freeze) -> History:
     inputs = freeze.route.inputs
     version, _, rest = inputs.get(INCUMBENT, "").partition(" ")
     tier = next((one for one in TIERS if rest == f"({one})"), None)
-    live = freeze.live.digest if freeze.live is not None else ""
-    return History(version if tier is not None else "", tier, OWED in inputs, live)
+    return History(version if tier is not None else "", tier, OWED in inputs, freeze.live.shown if freeze.live is not None else None)
 
 
 def _figures(metrics: Sequence[ClaimedMetric]) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """The check: what an automated comparison measured, signed by whoever measured it.
 
-1. It names what was compared: the candidate, what was live beside it (none where nothing was), and the datasets, each by digest.
+1. It names what was compared: the candidate with its artefacts, what was live beside it (none where nothing was), and the datasets, each
+   by digest.
 2. It says figures and no verdict: whether they are good enough is the policy's to say.
 3. A figure is a decimal string under a name of its own; one that speaks of a part of the data alone is named ``NAME in SEGMENT``.
 4. It names the rendered report by digest, so that what people can read is fixed with what the policy reads.
@@ -15,8 +16,8 @@ from pydantic import Field, model_validator
 
 from signoff.record.bundle import Bundle, Signer, Statement, Subject, read_bundle, read_statement, sign_bundle, statement_bytes
 from signoff.record.canonical import Json, b64decode
-from signoff.record.request import Dataset, DocumentType, Incumbent, Spec
-from signoff.record.values import Closed, Decimal, Digest, DigestField, Line, RecordError, TimeField
+from signoff.record.request import Artifact, Dataset, DocumentType, Incumbent, Model, Spec
+from signoff.record.values import Closed, Decimal, Digest, DigestField, Line, ModelName, RecordError, TimeField, Version
 
 CHECK_TYPE: Final = "https://signoff.dev/check/v1"
 MAX_CHECK: Final = 32 * 1024
@@ -37,12 +38,21 @@ class Report(Closed):
     digest: DigestField
 
 
+class Candidate(Closed):
+    """The model version that was measured, whole: its artefacts are part of it, where it has any."""
+
+    name: ModelName
+    version: Version
+    digest: DigestField
+    artifacts: Annotated[tuple[Artifact, ...], Field(min_length=1, max_length=64)] | None = None
+
+
 class Check(Closed):
     """The predicate of a check. Its subjects are ``candidate`` and ``report``. ``time`` is the checker's own clock."""
 
     tool: Line
     time: TimeField
-    candidate: Incumbent
+    candidate: Candidate
     incumbent: Incumbent | None = None
     datasets: Annotated[tuple[Dataset, ...], Field(min_length=1, max_length=16)]
     measured: Annotated[tuple[Measurement, ...], Field(min_length=1, max_length=200)]
@@ -57,6 +67,11 @@ class Check(Closed):
 
 
 CheckStatement = Statement[Check]
+
+
+def candidate_of(model: Model) -> Candidate:
+    """Return a request's model as a check names it."""
+    return Candidate(name=model.name, version=model.version, digest=model.digest, artifacts=model.artifacts)
 
 
 def check_subjects(check: Check) -> tuple[Subject, ...]:

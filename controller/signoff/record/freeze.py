@@ -126,6 +126,11 @@ class LiveIncumbent(Closed):
     version: Version
     digest: DigestField
 
+    @property
+    def shown(self) -> Incumbent:
+        """The version as requests and checks name it."""
+        return Incumbent(version=self.version, digest=self.digest)
+
 
 class RoleRequirement(Closed):
     """How many distinct people must hold a role, and which groups hold it."""

@@ -170,7 +170,7 @@ class Case:
     def checks(self) -> tuple[Measured, ...]:
         """The checks that the request brings along, judged like the seals by when the event was stored."""
         freeze = self.freeze
-        live = freeze.live.digest if freeze.live is not None else ""
+        live = freeze.live.shown if freeze.live is not None else None
         return measured(freeze.request.spec, self.trust, self.outcome.filed.stored_at, live)
 
     def published(self, digest: Digest) -> Published:

@@ -55,7 +55,7 @@ def refuse_underived(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Tr
 
     No numbered rule asks this: the verifier evaluates no condition, and knows only that the route could follow.
     """
-    live = freeze.live.digest if freeze.live is not None else ""
+    live = freeze.live.shown if freeze.live is not None else None
     checks = measured(freeze.request.spec, trust, stored_at, live)
     if not derived_again(freeze, considered(freeze, filed, trust), checks):
         raise NotBelieved("the route does not follow from the policies that it names and what was frozen", where="event.route")

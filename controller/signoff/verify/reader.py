@@ -197,7 +197,7 @@ class Reader:
         What went live in an emergency, or for less than the whole target, is passed over for what was live before it: nobody is routed more
         laxly for having hurried, or for having been let into another place. What does not count under this trust file ends the history.
         """
-        owed, shown = False, live.digest if live is not None else ""
+        owed, shown = False, live.shown if live is not None else None
         for number in range(MAX_HISTORY):
             if live is None:
                 return History(owed=owed, live=shown)
