@@ -1,4 +1,4 @@
-"""What the seal's door works with, and what its three rooms share.
+"""What the seal's door works with, and what its four rooms share.
 
 1. Who somebody is comes from the review's ``userInfo`` through the configured issuers, and from nowhere else.
 2. A key that may not speak for a target signs nothing for it.
