@@ -142,7 +142,8 @@ def _promotion(stage: Stage, version: str, incumbent: str | None) -> dict[str, A
 
 def _policy(stage: Stage) -> Path:
     manifest: dict[str, Any] = yaml.safe_load((ROOT / f"{POLICY}.yaml").read_text())
-    manifest["spec"]["checkers"]["weekly"] = [stage.bank.checker_id]
+    reference = "sha256:" + hashlib.sha256((_data(stage) / "reference.csv").read_bytes()).hexdigest()
+    manifest["spec"]["checkers"]["weekly"] = {"keys": [stage.bank.checker_id], "reference": [reference]}
     return _write(stage, "weekly-refresh.yaml", manifest)
 
 

@@ -64,7 +64,7 @@ def bring(spec: dict[str, Any], signer: Signer, figures: Mapping[str, str] = QUI
 def weekly(policy: Mapping[str, Any], *keys: str, when: str = WHEN) -> dict[str, Any]:
     """Return a policy with a tier 3 before its other rules, which rests on a check by one of these keys."""
     changed: dict[str, Any] = deepcopy(dict(policy))
-    changed["checkers"] = {"weekly": list(keys)}
+    changed["checkers"] = {"weekly": {"keys": list(keys)}}
     changed["rules"] = [{"name": "weekly-refresh", "tier": "tier-3", "check": "weekly", "when": when}, *changed["rules"]]
     changed["tiers"]["tier-3"] = {
         "quorum": 1,

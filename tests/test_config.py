@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from signoff.config import GateSettings, OperatorConfig, WebhookConfig, read_config
+from signoff.config import EngineConfig, GateSettings, OperatorConfig, WebhookConfig, read_config
 from signoff.errors import SignoffError
 
 ROOT = Path(__file__).parent.parent
@@ -41,7 +41,8 @@ OPERATOR: Config = {
     },
     "liveness": {"port": 8080},
 }
-MODELS = {"webhook": (WebhookConfig, WEBHOOK), "operator": (OperatorConfig, OPERATOR)}
+ENGINE: Config = {"cluster": "demo", "archive": "file:///var/lib/signoff/archive", "trust": DIGEST, "liveness": {"port": 8080}}
+MODELS = {"webhook": (WebhookConfig, WEBHOOK), "operator": (OperatorConfig, OPERATOR), "engine": (EngineConfig, ENGINE)}
 
 Read = Callable[[str, object], Any]
 
@@ -216,9 +217,12 @@ SHOWN = [(name, config) for name, document in blocks() for config in configurati
 
 @pytest.mark.parametrize(("name", "config"), SHOWN, ids=[f"{name}-{number}" for number, (name, _) in enumerate(SHOWN)])
 def test_what_the_documentation_shows_is_read(read: Read, name: str, config: Config) -> None:
-    process = "operator" if "eventKey" in config else "webhook"
-    assert read(process, config).cluster == config["cluster"], name
+    assert read(process_of(config), config).cluster == config["cluster"], name
 
 
-def test_the_documentation_shows_both() -> None:
-    assert {"eventKey" in config for _, config in SHOWN} == {True, False}
+def process_of(config: Config) -> str:
+    return "operator" if "eventKey" in config else "webhook" if "tls" in config else "engine"
+
+
+def test_the_documentation_shows_each_process() -> None:
+    assert {process_of(config) for _, config in SHOWN} == {"operator", "webhook", "engine"}

@@ -207,7 +207,7 @@ def test_an_emergency_is_told_until_somebody_decided_in_full(site: Site, verdict
     again = site.decided(site.frozen(lambda spec: replaced(spec, 2, "12h"), name="again", **others), DAVID)
     assert again.is_emergency
     assert site.world.reader.decided_in_full(first) is None, "another emergency answers for none"
-    assert site.world.reader.history_for(first.freeze.request.spec.target, live) == History(owed=True, live=live.shown), (
+    assert site.world.reader.history_for(first.freeze.request.spec.target, live) == History(owed=True, live=live.shown, passed_over=True), (
         "nobody is routed as a further version for having hurried with the first"
     )
     live = site.world.reader.incumbent("credit-scoring", "production", "demo")
@@ -218,7 +218,7 @@ def test_an_emergency_is_told_until_somebody_decided_in_full(site: Site, verdict
     gone_live = site.world.reader.incumbent("credit-scoring", "production", "demo")
     assert gone_live is not None
     assert site.world.reader.history_for(full.freeze.request.spec.target, gone_live) == (
-        History("2.4.0", "tier-2", live=gone_live.shown) if verdict == "Approve" else History(live=gone_live.shown)
+        History("2.4.0", "tier-2", live=gone_live.shown) if verdict == "Approve" else History(live=gone_live.shown, passed_over=True)
     )
     out = " ".join(site.run("why", first.id).out.split())
     assert "EMERGENCY" not in out

@@ -11,8 +11,9 @@ import pytest
 from checking import QUIET, bring, brought, bundle_about, bundle_of, check_of
 from world import SPEC, STORED, trusted_key
 
-from signoff.decision.checks import measured
-from signoff.decision.seals import CouldNotTell
+from signoff.decision.checks import CANDIDATE, DATA, ENDED, ITSELF, SIGNATURE, measured, refuse_forged
+from signoff.decision.checks import LIVE as LIVE_FLAW
+from signoff.decision.seals import CouldNotTell, NotBelieved
 from signoff.policy.facts import Measured
 from signoff.record.canonical import dumps
 from signoff.record.check import open_check, require_checks
@@ -67,56 +68,63 @@ def test_a_request_without_checks_has_none() -> None:
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        pytest.param(lambda value: value["candidate"].update(digest=OTHER), "another candidate", id="another image"),
-        pytest.param(lambda value: value["candidate"].update(version="9.9.9"), "another candidate", id="another version"),
+        pytest.param(lambda value: value["candidate"].update(digest=OTHER), CANDIDATE, id="another image"),
+        pytest.param(lambda value: value["candidate"].update(version="9.9.9"), CANDIDATE, id="another version"),
+        pytest.param(lambda value: value["candidate"].update(name="credit-limit"), CANDIDATE, id="the same image as another model"),
         pytest.param(
-            lambda value: value["candidate"].update(name="credit-limit"), "another candidate", id="the same image as another model"
+            lambda value: value["candidate"].update(artifacts=[{"name": "weights", "digest": OTHER}]), CANDIDATE, id="other weights"
         ),
-        pytest.param(
-            lambda value: value["candidate"].update(artifacts=[{"name": "weights", "digest": OTHER}]), "other artefacts", id="other weights"
-        ),
-        pytest.param(
-            lambda value: value.update(incumbent={"version": "2.3.1", "digest": OTHER}), "and live is", id="against another version"
-        ),
-        pytest.param(lambda value: value.pop("incumbent"), "it compares with nothing", id="against nothing"),
-        pytest.param(lambda value: value["datasets"][0].update(digest=OTHER), "which the request does not show", id="on other data"),
-        pytest.param(
-            lambda value: value["datasets"][0].update(role="feature-view"), "which the request does not show", id="data as another"
-        ),
+        pytest.param(lambda value: value.update(incumbent={"version": "2.3.1", "digest": OTHER}), LIVE_FLAW, id="against another version"),
+        pytest.param(lambda value: value.pop("incumbent"), LIVE_FLAW, id="against nothing"),
+        pytest.param(lambda value: value["datasets"][0].update(digest=OTHER), DATA, id="on other data"),
+        pytest.param(lambda value: value["datasets"][0].update(role="feature-view"), DATA, id="data as another"),
     ],
 )
 def test_bypass_07_a_good_check_of_something_else_does_not_count(change: Change, why: str) -> None:
-    assert why in only(measured(asking(change, live=LIVE), trust(), STORED, Incumbent(**LIVE))).flaw
+    assert only(measured(asking(change, live=LIVE), trust(), STORED, Incumbent(**LIVE))).flaw == why
 
 
 def test_what_was_live_when_it_was_measured_is_no_longer() -> None:
-    assert "and live is" in only(measured(asking(live=LIVE), trust(), STORED, Incumbent(version="2.3.1", digest=Digest(OTHER)))).flaw
-    assert "it compares with nothing" in only(measured(asking(), trust(), STORED, Incumbent(**LIVE))).flaw
+    other = Incumbent(version="2.3.1", digest=Digest(OTHER))
+    assert only(measured(asking(live=LIVE), trust(), STORED, other)).flaw == LIVE_FLAW
+    assert only(measured(asking(live=LIVE), trust(), STORED, Incumbent(version="2.3.0", digest=LIVE["digest"]))).flaw == LIVE_FLAW
+    assert only(measured(asking(), trust(), STORED, Incumbent(**LIVE))).flaw == LIVE_FLAW
+
+
+def test_a_candidate_measured_against_itself_is_no_candidate_measured() -> None:
+    def itself(value: dict[str, Any]) -> None:
+        value["incumbent"] = {name: value["candidate"][name] for name in ("version", "digest")}
+
+    own = Incumbent(version=SPEC["model"]["version"], digest=Digest(SPEC["model"]["image"].partition("@")[2]))
+    assert only(measured(asking(itself), trust(), STORED, own)).flaw == ITSELF
 
 
 def test_a_key_that_the_trust_file_does_not_name() -> None:
-    assert "does not name" in only(measured(asking(signer=STRANGER), trust(), STORED, None)).flaw
+    assert only(measured(asking(signer=STRANGER), trust(), STORED, None)).flaw == SIGNATURE
+    refuse_forged(asking(signer=STRANGER), trust())
 
 
 def test_a_forged_signature_under_a_trusted_keys_name() -> None:
     spec = deepcopy(SPEC)
     bundle = bundle_of(check_of(spec), STRANGER).replace(STRANGER.key_id.encode(), KEY.key_id.encode())
     spec["checks"] = [brought(bundle)]
-    assert "does not verify" in only(measured(read_spec(spec), trust(), STORED, None)).flaw
+    assert only(measured(read_spec(spec), trust(), STORED, None)).flaw == SIGNATURE
+    with pytest.raises(NotBelieved, match="does not verify"):
+        refuse_forged(read_spec(spec), trust())
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"use": "seal"}, "is for seal, not for check"),
-        ({"use": "event"}, "is for event, not for check"),
-        ({"targets": {"environments": ["staging"], "clusters": ["demo"]}}, "may not speak for production"),
-        ({"validUntil": "2026-03-01T00:00:00Z"}, "was not valid when this was stored"),
-        ({"compromised": {"at": "2026-03-01T00:00:00Z"}}, "was not valid when this was stored"),
+        ({"use": "seal"}, SIGNATURE),
+        ({"use": "event"}, SIGNATURE),
+        ({"targets": {"environments": ["staging"], "clusters": ["demo"]}}, SIGNATURE),
+        ({"validUntil": "2026-03-01T00:00:00Z"}, ENDED),
+        ({"compromised": {"at": "2026-03-01T00:00:00Z"}}, ENDED),
     ],
 )
 def test_a_key_that_is_not_for_this(changes: dict[str, Any], why: str) -> None:
-    assert why in only(measured(asking(), trust(**changes), STORED, None)).flaw
+    assert only(measured(asking(), trust(**changes), STORED, None)).flaw == why
 
 
 def test_an_ended_key_and_no_time_of_storage_could_not_tell() -> None:
@@ -155,6 +163,8 @@ def test_what_is_no_check_is_refused_when_submitted_and_left_out_later(bundle: b
     [
         pytest.param(lambda value: value["measured"].append(value["measured"][0]), "a figure is said twice", id="a figure twice"),
         pytest.param(lambda value: value["measured"][0].update(value="NaN"), "measured", id="no figure"),
+        pytest.param(lambda value: value["measured"][0].update(value="1e999"), "too large or too small", id="beyond a double"),
+        pytest.param(lambda value: value["measured"][0].update(value="1E-400"), "too large or too small", id="nothing to a double"),
         pytest.param(lambda value: value["measured"].clear(), "measured", id="no figures"),
         pytest.param(lambda value: value["report"].update(size=0), "report", id="an empty report"),
     ],

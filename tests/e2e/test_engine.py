@@ -16,6 +16,7 @@ from office import Office
 
 from controlplane.bank import BEN, CARLA, PAULA, Bank
 from signoff.record.keys import PemSigner, generate_pem
+from signoff.record.values import sha256
 
 pytestmark = pytest.mark.cluster
 
@@ -155,8 +156,11 @@ def test_a_check_that_is_none_is_refused_when_it_is_submitted(office: Office) ->
 
 
 def test_a_report_that_is_not_the_signed_one_freezes_nothing(office: Office) -> None:
+    def of_another(value: dict[str, Any]) -> None:
+        value["report"] |= {"digest": sha256(office.model.encode()), "size": len(office.model)}
+
     def change(spec: dict[str, Any]) -> None:
-        spec["checks"] = [brought(bundle_of(check_of(spec), checker(office.bank)), report="another report")]
+        spec["checks"] = [brought(bundle_of(check_of(spec, change=of_another), checker(office.bank)), report="another report")]
 
     office.apply(BEN, office.promotion(change))
     office.until(lambda: office.condition("Ready").get("reason") == "CannotFreeze")

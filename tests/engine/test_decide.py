@@ -82,7 +82,7 @@ def waiting(world: World) -> Waiting:
 
 def test_what_a_check_bears_out_is_pressed_on_the_archived_freeze(waiting: Waiting) -> None:
     made = waiting.press()
-    assert made.manifest["metadata"]["name"] == f"{NAME}-engine-{waiting.frozen.digest[7:19]}"
+    assert made.manifest["metadata"]["name"] == f"engine-{waiting.frozen.digest[7:]}"
     spec = made.manifest["spec"]
     assert (spec["promotion"], spec["freeze"], spec["verdict"]) == (NAME, waiting.frozen.digest, "Approve")
     assert spec["rendition"] in {one.digest for one in waiting.frozen.freeze.renditions}

@@ -19,7 +19,7 @@ from controlplane.ports import free_ports
 from tests.webhook.test_metrics import Measured
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
-ROW = re.compile(r"^\| `(signoff_\w+)` \| (webhook|operator|both) \| (counter|gauge|histogram) \| ([^|]*)\| [^|]{10,} \| [^|]+ \|$")
+ROW = re.compile(r"^\| `(signoff_\w+)` \| (webhook|operator|engine|all) \| (counter|gauge|histogram) \| ([^|]*)\| [^|]{10,} \| [^|]+ \|$")
 
 Families = dict[str, tuple[str, frozenset[str]]]
 
@@ -32,7 +32,7 @@ def documented(process: str) -> Families:
     return {
         match[1]: (match[3], frozenset(re.findall(r"`(\w+)`", match[4])))
         for match in found
-        if match is not None and match[2] in {process, "both"}
+        if match is not None and match[2] in {process, "all"}
     }
 
 
@@ -51,24 +51,24 @@ def webhook(folder: Path) -> Iterator[int]:
 
 
 @contextmanager
-def operator(folder: Path) -> Iterator[int]:
+def watching(folder: Path, name: str) -> Iterator[int]:
     prepared = Measured(folder)  # for its archive, trust file and keys
     prepared.counting.__exit__()
     (port,) = free_ports(1)
     value = {key: yaml.safe_load(prepared.config.read_text())[key] for key in ("cluster", "archive", "trust", "kubeconfig")}
-    value |= {"eventKey": str(folder / "event.pem"), "metrics": {"host": "127.0.0.1", "port": port}}
-    (folder / "operator.yaml").write_text(yaml.safe_dump(value))
-    command = [sys.executable, "-m", "signoff", "run", "operator", "--config", str(folder / "operator.yaml")]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=(folder / "operator.log").open("wb")) as process:
+    value |= {**({"eventKey": str(folder / "event.pem")} if name == "operator" else {}), "metrics": {"host": "127.0.0.1", "port": port}}
+    (folder / f"{name}.yaml").write_text(yaml.safe_dump(value))
+    command = [sys.executable, "-m", "signoff", "run", name, "--config", str(folder / f"{name}.yaml")]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=(folder / f"{name}.log").open("wb")) as process:
         try:
             yield port
         finally:
             os.kill(process.pid, signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", ["webhook", "operator"])
+@pytest.mark.parametrize("name", ["webhook", "operator", "engine"])
 def test_what_is_exposed_is_documented_and_what_is_documented_is_exposed(name: str, tmp_path: Path) -> None:
-    with {"webhook": webhook, "operator": operator}[name](tmp_path) as port:
+    with webhook(tmp_path) if name == "webhook" else watching(tmp_path, name) as port:
         found = scrape_when_up(port)
     assert exposed(found) == documented(name)
     assert "process_resident_memory_bytes" in found.types

@@ -19,11 +19,11 @@ from signoff.record.request import read_spec
 from signoff.record.values import Digest, RecordError, sha256
 
 KEY, OTHER = sha256(b"the checker's key"), sha256(b"another key")
-CHECK = sha256(b"a check")
+CHECK, REFERENCE = sha256(b"a check"), sha256(b"the reference population")
 
 
 def check(figures: dict[str, str] | None = None, *, key: Digest = KEY, flaw: str = "", digest: Digest = CHECK) -> Measured:
-    return Measured(digest, key, dict(QUIET) if figures is None else figures, flaw)
+    return Measured(digest, key, dict(QUIET) if figures is None else figures, (REFERENCE,), flaw)
 
 
 def published(spec: dict[str, Any], name: str = "credit-models") -> Published:
@@ -41,6 +41,7 @@ def why(found: Route) -> str:
 def test_a_check_that_bears_the_rule_out_leads_to_tier_3_and_is_named() -> None:
     found = routed(check())
     assert (found.tier, found.rule) == ("tier-3", "weekly-refresh")
+    assert found.inputs[f"check {CHECK}"] == "counts"
     assert found.inputs["check of weekly-refresh, credit-models"] == CHECK
     assert found.requirement.roles[0].groups == (ENGINE_GROUP,)
     assert not any(name.startswith("not by") for name in found.inputs)
@@ -84,7 +85,7 @@ def test_a_claim_makes_what_a_check_bears_out_stricter() -> None:
 
 def test_a_check_may_make_stricter_and_so_does_its_absence() -> None:
     policy = deepcopy(POLICY)
-    policy["checkers"] = {"weekly": [KEY]}
+    policy["checkers"] = {"weekly": {"keys": [KEY]}}
     policy["tiers"]["tier-1"] = {**policy["tiers"]["tier-2"], "quorum": 2}
     policy["raise"] = [{"name": "drifted", "tier": "tier-1", "check": "weekly", "when": 'check["psi.max"] > 0.25'}]
     drifted = routed(check(dict(DRIFTED)), policies=[published(policy)])
@@ -95,7 +96,7 @@ def test_a_check_may_make_stricter_and_so_does_its_absence() -> None:
 
 def test_a_rule_for_people_whose_check_is_missing_cannot_be_told_and_is_strict() -> None:
     policy = deepcopy(POLICY)
-    policy["checkers"] = {"weekly": [KEY]}
+    policy["checkers"] = {"weekly": {"keys": [KEY]}}
     policy["tiers"]["tier-1"] = {**policy["tiers"]["tier-2"], "quorum": 2}
     policy["rules"] = [{"name": "quiet", "tier": "tier-2", "check": "weekly", "when": WHEN}]
     assert (routed(check(), policies=[published(policy)]).rule, routed(policies=[published(policy)]).rule) == ("quiet", "failed")
@@ -145,8 +146,9 @@ def twice(policy: dict[str, Any]) -> None:
             "stricter than nothing",
             id="raising to tier 3",
         ),
-        pytest.param(lambda p: p["checkers"].update(weekly=[]), "checkers", id="a checker without keys"),
-        pytest.param(lambda p: p["checkers"].update(weekly=["sha256:1"]), "checkers", id="a key that is none"),
+        pytest.param(lambda p: p["checkers"]["weekly"].update(keys=[]), "checkers", id="a checker without keys"),
+        pytest.param(lambda p: p["checkers"].update(monthly={"keys": [KEY]}), "a key stands twice", id="a key of two checkers"),
+        pytest.param(lambda p: p["checkers"]["weekly"].update(keys=["sha256:1"]), "checkers", id="a key that is none"),
     ],
 )
 def test_a_policy_whose_tier_3_is_not_sound_is_refused(change: Any, told: str) -> None:
@@ -186,3 +188,25 @@ def test_a_renamed_model_is_another_model_without_a_policy_or_history() -> None:
     spec["model"]["name"] = "marketing-scoring"
     with pytest.raises(Exception, match="no published policy covers"):
         route(read_spec(spec), [published(weekly(POLICY, KEY))], History(), (check(),))
+
+
+def test_reference_data_that_the_policy_does_not_name_bear_nothing_out() -> None:
+    policy = weekly(POLICY, KEY)
+    policy["checkers"]["weekly"]["reference"] = [OTHER]
+    assert why(routed(check(), policies=[published(policy)])) == "the check by weekly used other reference data than the policy names"
+    policy["checkers"]["weekly"]["reference"] = [OTHER, REFERENCE]
+    assert routed(check(), policies=[published(policy)]).tier == "tier-3"
+
+
+@pytest.mark.parametrize("history", [History(passed_over=True), History("1.0.0", "tier-1", passed_over=True)])
+def test_bypass_14_nothing_is_measured_against_what_does_not_count(history: History) -> None:
+    """What went live in an emergency, or in a smaller place, is not what a refresh is measured against: people decide."""
+    found = route(read_spec(SPEC), [published(weekly(POLICY, KEY))], history, (check(),))
+    assert found.tier == "tier-2"
+    assert why(found).startswith("what is live went live in an emergency, or for less than this target")
+    assert found.inputs["passed over"]
+
+
+def test_what_is_wrong_with_each_check_stands_in_the_record_whoever_decides() -> None:
+    found = routed(check(flaw="it is of another candidate"), policies=[published(POLICY)])
+    assert found.inputs[f"check {CHECK}"] == "it is of another candidate"

@@ -55,7 +55,7 @@ class Bank:
         wanted = Target.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in {**SPEC["target"], **target}.items()})
         found = self.world.reader.history_for(wanted, self.live)
         assert found.live == (self.live.shown if self.live is not None else None)
-        return replace(found, live=None)
+        return replace(found, live=None, passed_over=False)
 
 
 @pytest.fixture
@@ -110,4 +110,17 @@ def test_behind_a_key_that_does_not_count_there_is_no_history(bank: Bank) -> Non
     keys = [trusted_key(world.seal_key, "seal"), trusted_key(world.event_key, "event", compromised={"at": "2026-01-02T00:00:00Z"})]
     disowned = Reader(world.store, world.trust_with(keys=keys))
     target = Target.model_validate({**SPEC["target"], "clusters": ("demo",), "namespaces": ("credit",)})
-    assert disowned.history_for(target, live) == History(live=live.shown if live is not None else None)
+    assert disowned.history_for(target, live) == History(live=live.shown if live is not None else None, passed_over=True)
+
+
+def test_what_is_passed_over_is_said(bank: Bank) -> None:
+    bank.promote("1.0.0")
+    spec = deepcopy(SPEC)["target"]
+    target = Target.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in spec.items()})
+    assert not bank.world.reader.history_for(target, bank.live).passed_over
+    bank.promote("2.0.0", hurried)
+    found = bank.world.reader.history_for(target, bank.live)
+    assert (found.version, found.passed_over) == ("1.0.0", True)
+    assert found.live is not None
+    assert found.live.version == "2.0.0"
+    assert bank.live is not None

@@ -10,11 +10,11 @@ from typing import Final
 from signoff.cli.output import moment, stamp
 from signoff.decision.delegations import grant_of
 from signoff.decision.seals import read_published
-from signoff.policy.routing import is_engines
+from signoff.policy.routing import COUNTS, is_engines, standing_input
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
-from signoff.record.canonical import Json, b64decode
-from signoff.record.check import open_check
+from signoff.record.canonical import Json
+from signoff.record.check import opened
 from signoff.record.freeze import ComparisonEntry, ConsideredPolicy, Freeze, Requirement
 from signoff.record.promotion import as_json
 from signoff.record.seal import Decided, PolicyStatement, PublishedPolicy
@@ -170,8 +170,9 @@ def _policy(told: Account) -> Iterator[Pair]:
 
 def _checks(freeze: Freeze) -> Iterator[Pair]:
     conditions = [value for name, value in freeze.route.inputs.items() if name.startswith("condition of ")]
-    for brought in freeze.request.spec.checks or ():
-        bundle, check = open_check(b64decode(brought.bundle, "spec.checks"), "spec.checks")
+    for brought in opened(freeze.request.spec):
+        bundle, check = brought.bundle, brought.check
+        standing = freeze.route.inputs.get(standing_input(bundle.digest), "the record does not say")
         against = f"against {check.incumbent.version}" if check.incumbent is not None else "against nothing"
         # Those that a rule asked for come first.
         ordered = sorted(check.measured, key=lambda one: not any(f'"{one.name}"' in condition for condition in conditions))
@@ -180,7 +181,7 @@ def _checks(freeze: Freeze) -> Iterator[Pair]:
         yield "check", f"of {check.candidate.version} {against}, by {check.tool} at {check.time}"
         yield "", f"{figures}{more}"
         yield "", f"report {check.report.digest}"
-        yield "", f"signed under {bundle.key_id}"
+        yield "", f"signed under {bundle.key_id}" if standing == COUNTS else f"DOES NOT COUNT: {standing}; it names {bundle.key_id}"
         yield "", bundle.digest
 
 
@@ -216,7 +217,15 @@ def machine(told: Account, now: datetime) -> dict[str, Json]:
         "decisions": [_decision_json(one) for one in verified.decisions],
         "policy": _policy_json(told),
         "comparison": as_json(freeze.comparison),
-        "checks": [_check_json(one.bundle) for one in freeze.request.spec.checks or ()],
+        "checks": [
+            {
+                "statement": one.bundle.digest,
+                "key": one.bundle.key_id,
+                "counts": freeze.route.inputs.get(standing_input(one.bundle.digest)) == COUNTS,
+                **as_json(one.check),
+            }
+            for one in opened(freeze.request.spec)
+        ],
         "submissions": [{**as_json(one.principal), "time": one.time} for one in freeze.submissions],
         "author": spec.author,
         "reason": spec.reason,
@@ -237,11 +246,6 @@ def _decision_json(decided: Decided) -> dict[str, Json]:
     value.pop("delegation")
     granted: dict[str, Json] = {"grant": {"statement": decided.delegation[0].digest, **as_json(grant)}} if grant is not None else {}
     return {**value, "consent": decided.consent.assurance, **granted}
-
-
-def _check_json(text: str) -> dict[str, Json]:
-    bundle, check = open_check(b64decode(text, "spec.checks"), "spec.checks")
-    return {"statement": bundle.digest, "key": bundle.key_id, **as_json(check)}
 
 
 def _policy_json(told: Account) -> dict[str, Json]:

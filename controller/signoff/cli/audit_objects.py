@@ -120,7 +120,7 @@ class Look:
         self.promotes = verified.promotes
         freeze = verified.freeze
         self.blobs = (freeze.explanation.digest, *reports_of(freeze.request.spec), *(one.digest for one in freeze.renditions))
-        refuse_underived(verified.freeze, self.reader.policy, self.reader.trust, verified.stored_at)
+        refuse_underived(verified.freeze, self.reader.policy, self.reader.trust)
         payload = sha256(verified.payload)
         yield from self._frozen(payload, verified)
         yield from self._sealed(payload, outcome.statement, verified)

@@ -24,7 +24,7 @@ from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
 from signoff.record.canonical import b64decode
-from signoff.record.check import open_check
+from signoff.record.check import opened
 from signoff.record.freeze import MAX_PAYLOAD, Freeze
 from signoff.record.promotion import as_json
 from signoff.record.request import request_id, request_value
@@ -138,12 +138,10 @@ def _shown(reader: Reader, freeze: Freeze, payload: bytes, word: str) -> list[Fi
     ending = _ENDINGS[freeze.explanation.mediaType]
     files.append(File(f"explanation.{ending}", _blob(reader, freeze.explanation.digest), word))
     files.append(File("request.json", payload, word))
-    for number, brought in enumerate(freeze.request.spec.checks or (), 1):
-        data = b64decode(brought.bundle, f"checks[{number}]")
-        signed, check = open_check(data, f"checks[{number}]")
-        files.append(File(f"checks/{number}.sigstore.json", data, f"the statement {signed.digest[:19]}…"))
-        report = _blob(reader, check.report.digest)
-        files.append(File(f"checks/{number}.{_ENDINGS[check.report.mediaType]}", report, "as the check says"))
+    for number, brought in enumerate(opened(freeze.request.spec), 1):
+        report = brought.check.report
+        files.append(File(f"checks/{number}.sigstore.json", brought.bytes, f"the statement {brought.bundle.digest[:19]}…"))
+        files.append(File(f"checks/{number}.{_ENDINGS[report.mediaType]}", _blob(reader, report.digest), "as the check says"))
     for considered in freeze.route.considered:
         bundle = reader.policy(considered.statement).bundle
         if read_bundle(bundle, considered.name).digest != considered.statement:

@@ -19,8 +19,8 @@ from signoff.policy.conditions import check_conditions
 from signoff.policy.facts import History, Measured, facts_of
 from signoff.policy.routing import Judged, Step, judge_strictly, route
 from signoff.policy.schema import Published, read_policy
-from signoff.record.canonical import Json, b64decode, dumps
-from signoff.record.check import open_check, require_checks
+from signoff.record.canonical import Json, dumps
+from signoff.record.check import opened, require_checks
 from signoff.record.freeze import Tier
 from signoff.record.promotion import as_json
 from signoff.record.request import KIND, Spec, read_spec
@@ -205,9 +205,8 @@ def _checks(spec: Spec, trust: Path | None, history: History) -> tuple[Measured,
     require_checks(spec)
     if trust is not None:
         return measured(spec, read_trust(reach.file_bytes(trust, MAX_TRUST), str(trust)), datetime.now(UTC), history.live)
-    opened = [open_check(b64decode(one.bundle, "spec.checks"))[0] for one in spec.checks or ()]
     flaw = "nobody has looked at its signature; name the trust file (--trust)"
-    return tuple(Measured(one.digest, one.key_id, {}, flaw) for one in opened)
+    return tuple(Measured(one.bundle.digest, one.bundle.key_id, {}, flaw=flaw) for one in opened(spec))
 
 
 def _of_kind(path: Path, kind: str) -> Mapping[str, Json]:

@@ -132,7 +132,7 @@ def _tell(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed], read
 
 def _derivation(verified: Verified, trust: Trust, policies: Mapping[Digest, Filed]) -> str:
     try:
-        refuse_underived(verified.freeze, policies.__getitem__, trust, verified.stored_at)
+        refuse_underived(verified.freeze, policies.__getitem__, trust)
     except NotBelieved:
         return "FAILED"
     return "ok"

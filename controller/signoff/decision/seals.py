@@ -50,7 +50,7 @@ class NotBelieved(SignoffError):
 
 
 class KeyNotValid(NotBelieved):
-    """A statement that the store took before its key began, after it ended, or after it was compromised."""
+    """What rests on a key, or on a policy engine, before it began, after it ended, or after it was compromised."""
 
 
 class CouldNotTell(SignoffError):

@@ -33,6 +33,7 @@ from signoff.verify.reader import Reader
 
 TIER: Final = "tier-3"
 WAITING: Final = "AwaitingDecision"
+_MEND: Final = "the operator freezes it again; if it does not, operator and engine have different trust files"
 
 
 class NotNow(SignoffError):
@@ -81,7 +82,7 @@ def press(reader: Reader, cluster: str, promotion: Mapping[str, Json], now: date
     manifest: dict[str, Json] = {
         "apiVersion": "signoff.dev/v1alpha1",
         "kind": "PromotionDecision",
-        "metadata": {"namespace": namespace, "name": f"{name[:200]}-engine-{digest.removeprefix('sha256:')[:12]}"},
+        "metadata": {"namespace": namespace, "name": f"engine-{digest.removeprefix('sha256:')}"},
         "spec": {
             "promotion": name,
             "freeze": digest,
@@ -97,13 +98,13 @@ def _rests_on(reader: Reader, freeze: Freeze, now: datetime) -> str:
     spec = freeze.request.spec
     live = reader.incumbent(spec.model.name, spec.target.environment, freeze.cluster)
     if live != freeze.live:
-        raise NotNow("the live version has changed since the desk was frozen", where=freeze.id, mend="the operator freezes it again")
+        raise NotNow("the live version has changed since the desk was frozen", where=freeze.id, mend=_MEND)
     history = reader.history_for(spec.target, freeze.live)
     checks = measured(spec, reader.trust, now, history.live)
     derived = route(spec, considered(freeze, reader.policy, reader.trust), history, checks)
     check = derived.inputs.get(check_input(derived.rule, derived.policy))
     if derived != freeze.route or derived.tier != TIER or check is None:
-        raise NotNow("the route, derived again, is not the frozen one", where=freeze.id, mend="the operator freezes it again")
+        raise NotNow("the route, derived again, is not the frozen one", where=freeze.id, mend=_MEND)
     return check
 
 

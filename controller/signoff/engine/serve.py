@@ -1,9 +1,10 @@
 """The policy engine's process: archive and trust first; then kopf watches until SIGTERM.
 
 1. It signs nothing and writes nothing into the archive: it creates PromotionDecisions, and admission seals them.
-2. One promotion is looked at by one thread at a time. What it could not decide is looked at again, with growing pauses, and all that waits
-   at each resync.
-3. A decision that is there already is done, whoever's answer was lost.
+2. A few promotions are looked at at a time, each by one thread; a report that comes meanwhile asks for one more look. What failed is looked
+   at again with growing pauses; what the engine does not approve, when its status changes or at the next resync.
+3. A decision of its own that is there already is done, whoever's answer was lost. Somebody else's under its name does not stop it: it takes
+   another name.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from prometheus_client import CollectorRegistry, Counter
 from urllib3.exceptions import HTTPError
 
 from signoff import apiserver
-from signoff.archive.store import ArchiveError
 from signoff.config import EngineConfig, Listener
 from signoff.engine.decide import NotNow, Press, awaits, press
 from signoff.errors import SignoffError
@@ -39,6 +39,8 @@ VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 10
 _SOON: Final = 2.0
 _LATEST: Final = 60.0
+_PAGE: Final = 200
+_AT_A_TIME: Final = 4
 
 Key = tuple[str, str]
 
@@ -56,31 +58,43 @@ class Engine:
 
     def waiting(self) -> list[Key]:
         """Return the promotions that wait for the engine; `SignoffError` where the API server does not say."""
-        try:
-            found = self._custom.list_cluster_custom_object(GROUP, VERSION, "modelpromotions", _request_timeout=_TIMEOUT)
-        except (ApiException, HTTPError) as error:
-            raise SignoffError(f"the promotions could not be listed: {_told(error)}", mend="it is tried again") from None
-        items = cast("Mapping[str, list[Mapping[str, Any]]]", found)["items"]
-        return [(str(one["metadata"]["namespace"]), str(one["metadata"]["name"])) for one in items if awaits(one)]
+        found: list[Key] = []
+        following = ""
+        while True:
+            try:
+                page = self._custom.list_cluster_custom_object(
+                    GROUP, VERSION, "modelpromotions", limit=_PAGE, _continue=following, _request_timeout=_TIMEOUT
+                )
+            except (ApiException, HTTPError) as error:
+                raise SignoffError(f"the promotions could not be listed: {_told(error)}", mend="it is tried again") from None
+            items = cast("Mapping[str, list[Mapping[str, Any]]]", page)["items"]
+            found += [(str(one["metadata"]["namespace"]), str(one["metadata"]["name"])) for one in items if awaits(one)]
+            following = str(cast("Mapping[str, Mapping[str, str]]", page)["metadata"].get("continue") or "")
+            if not following:
+                return found
 
     def look(self, key: Key) -> bool:
-        """Decide on a promotion if it waits for the engine; whether there is nothing more to do. Errors are logged, and end in False."""
+        """Decide on a promotion if it waits for the engine; whether this look came to its end. Errors are logged, and end in False."""
         try:
             promotion = self._promotion(key)
             if promotion is None or not awaits(promotion):
                 return True
             made = press(self._reader, self._cluster, promotion, datetime.now(UTC))
-            self._create(made)
+            created = self._create(made)
         except NotNow as error:
             self._looks.labels("not approved").inc()
             LOG.info("%s/%s: not approved: %s", *key, error)
-            return False
-        except (SignoffError, ArchiveError) as error:
+            return True
+        except Exception as error:
             self._looks.labels("failed").inc()
-            LOG.warning("%s/%s: nothing was decided: %s; it is tried again", *key, error)
+            if isinstance(error, SignoffError):
+                LOG.warning("%s/%s: nothing was decided: %s; it is tried again", *key, error)
+            else:
+                LOG.exception("%s/%s: nothing was decided; it is tried again", *key)
             return False
-        self._looks.labels("approved").inc()
-        LOG.info("%s/%s: approved: %s", *key, made.meaning)
+        if created:
+            self._looks.labels("approved").inc()
+            LOG.info("%s/%s: approved: %s", *key, made.meaning)
         return True
 
     def _promotion(self, key: Key) -> Mapping[str, Json] | None:
@@ -92,14 +106,31 @@ class Engine:
             raise SignoffError(f"the promotion could not be read: {_told(error)}") from None
         return cast("Mapping[str, Json]", found)
 
-    def _create(self, made: Press) -> None:
+    def _create(self, made: Press) -> bool:
+        """Create the decision; whether it was not there before (rule 3)."""
+        name = str(cast("Mapping[str, Json]", made.manifest["metadata"])["name"])
+        there = self._decision(made.namespace, name)
+        if there is not None and isinstance(there.get("seal"), Mapping) and there.get("spec") == made.manifest["spec"]:
+            return False
+        metadata: dict[str, Json] = {"namespace": made.namespace, **({"name": name} if there is None else {"generateName": "engine-"})}
         try:
             self._custom.create_namespaced_custom_object(
-                GROUP, VERSION, made.namespace, "promotiondecisions", made.manifest, _request_timeout=_TIMEOUT
+                GROUP, VERSION, made.namespace, "promotiondecisions", {**made.manifest, "metadata": metadata}, _request_timeout=_TIMEOUT
             )
         except (ApiException, HTTPError) as error:
-            if not (isinstance(error, ApiException) and error.status == 409):  # rule 3
-                raise SignoffError(_told(error), where="promotiondecision") from None
+            raise SignoffError(_told(error), where="promotiondecision") from None
+        return True
+
+    def _decision(self, namespace: str, name: str) -> Mapping[str, Json] | None:
+        try:
+            found = self._custom.get_namespaced_custom_object(
+                GROUP, VERSION, namespace, "promotiondecisions", name, _request_timeout=_TIMEOUT
+            )
+        except (ApiException, HTTPError) as error:
+            if isinstance(error, ApiException) and error.status == 404:
+                return None
+            raise SignoffError(f"the decision could not be read: {_told(error)}") from None
+        return cast("Mapping[str, Json]", found)
 
 
 def run(config: EngineConfig) -> None:
@@ -150,16 +181,31 @@ class Looks:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._again: set[Key] = set()
+        self._room = asyncio.Semaphore(_AT_A_TIME)
 
     def ask(self, key: Key) -> None:
-        """Ask for a look at a promotion; one that is being looked at already comes round again by itself until it is decided."""
-        if key not in self._tasks:
-            task = self._tasks[key] = asyncio.create_task(self._look(key))
-            task.add_done_callback(lambda _: self._tasks.pop(key, None))
+        """Ask for a look at a promotion; for one more, where it is being looked at."""
+        if key in self._tasks:
+            self._again.add(key)
+            return
+        task = self._tasks[key] = asyncio.create_task(self._look(key))
+        task.add_done_callback(lambda _: self._ended(key))
+
+    def _ended(self, key: Key) -> None:
+        del self._tasks[key]
+        if key in self._again:
+            self._again.discard(key)
+            self.ask(key)
 
     async def _look(self, key: Key) -> None:
         pause = _SOON
-        while not await asyncio.to_thread(self._engine.look, key):
+        while True:
+            self._again.discard(key)
+            async with self._room:
+                done = await asyncio.to_thread(self._engine.look, key)
+            if done:
+                return
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LATEST)
 
@@ -172,6 +218,8 @@ async def _regularly(engine: Engine, looks: Looks, pause: float) -> None:
                 looks.ask(key)
         except SignoffError as error:
             LOG.warning("%s", error)
+        except Exception:
+            LOG.exception("the promotions could not be listed; it is tried again")
 
 
 def _told(error: ApiException | HTTPError) -> str:

@@ -22,7 +22,7 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Damaged, Missing, Store, Unavailable
-from signoff.archive.write import create_or_same, write_blob
+from signoff.archive.write import create_or_same, read_blob, write_blob
 from signoff.config import ExplanationSettings
 from signoff.decision.checks import measured
 from signoff.decision.seals import CouldNotTell, Filed, read_submission
@@ -37,7 +37,7 @@ from signoff.operator.status import State
 from signoff.policy.routing import NoRoute, asks_the_same, route
 from signoff.record.bundle import Signer
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
-from signoff.record.check import open_check
+from signoff.record.check import MAX_REPORT, opened
 from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
 from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import as_json
@@ -169,17 +169,26 @@ def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbe
 
 def _reports(operator: Operator, asked: _Asked) -> Iterator[bytes]:
     """Yield the reports of the checks that the request brings along; `CannotFetch` or `CannotFreeze` says why there is none."""
-    for index, brought in enumerate(asked.spec.checks or ()):
-        where = f"spec.checks[{index}]"
-        _, check = open_check(b64decode(brought.bundle, where), where)
-        found = fetch(brought.report.source, asked.namespace, operator.cluster, operator.explanations, f"{where}.report.source")
-        if sha256(found.content) != check.report.digest or len(found.content) != check.report.size:
+    for index, brought in enumerate(opened(asked.spec)):
+        where, report = f"spec.checks[{index}].report.source", brought.check.report
+        if _is_archived(operator, report.digest):
+            continue  # by an earlier look: what is fetched once is not asked for again
+        found = fetch(brought.source, asked.namespace, operator.cluster, operator.explanations, where)
+        if sha256(found.content) != report.digest or len(found.content) != report.size:
             raise CannotFreeze(
-                f"the report from {found.origin} hashes to {sha256(found.content)}, but the check says {check.report.digest}",
-                where=f"{where}.report.source",
+                f"the report from {found.origin} hashes to {sha256(found.content)}, but the check says {report.digest}",
+                where=where,
                 mend="give the very report that was signed for, in a new request",
             )
         yield found.content
+
+
+def _is_archived(operator: Operator, digest: Digest) -> bool:
+    try:
+        read_blob(operator.store, digest, limit=MAX_REPORT)
+    except Missing:
+        return False
+    return True
 
 
 def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest] | None:
@@ -282,6 +291,8 @@ def _stuck(error: SignoffError, request: RequestId | None) -> State:
     reason = next((name for kind, name in reasons.items() if isinstance(error, kind)), "Invalid")
     if isinstance(error, ArchiveError):
         reason = "ArchiveRefuses"
+    if isinstance(error, CannotFetch) and error.where.startswith("spec.checks"):
+        reason = "ReportUnavailable"
     if isinstance(error, CannotFetch) and error.again:
         return State("progressing", reason, f"{error}; it is tried again", request, retry=SOON)
     return State("stalled", reason, str(error), request, retry=LATER)

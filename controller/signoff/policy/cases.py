@@ -117,8 +117,8 @@ def as_expected(case: Case, judged: Judged | None) -> bool:
 
 def _checks(said: Mapping[str, Mapping[str, Figure]], policy: Published, case: Case) -> Iterator[Measured]:
     for checker, figures in said.items():
-        keys = (policy.spec.checkers or {}).get(checker)
-        if keys is None:
+        named = (policy.spec.checkers or {}).get(checker)
+        if named is None:
             known = ", ".join(policy.spec.checkers or {}) or "none"
             raise RecordError(
                 f"says a check by {checker}, whom the policy does not name (it names {known})",
@@ -126,7 +126,7 @@ def _checks(said: Mapping[str, Mapping[str, Figure]], policy: Published, case: C
                 mend="say it by a name that stands under the policy's checkers",
             )
         digest = sha256(f"{case.name}\n{checker}".encode())
-        yield Measured(digest, keys[0], {name: str(figure) for name, figure in figures.items()})
+        yield Measured(digest, named.keys[0], {name: str(figure) for name, figure in figures.items()}, (named.reference or ())[:1])
 
 
 def _merged(defaults: Said, facts: Said) -> Said:

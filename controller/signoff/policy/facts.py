@@ -27,18 +27,22 @@ INCUMBENT: Final = "incumbent"
 OWED: Final = "owed"
 """The input of a route that says that what is live went live in an emergency, and that nobody has decided on it in full."""
 
+PASSED_OVER: Final = "passed over"
+"""The input of a route that says that what is live is not what counts as history."""
+
 
 @dataclass(frozen=True)
 class History:
     """What counts as live for a request, and the tier in which it was decided; neither where nothing does. Passed over is what went live
     in an emergency, and what was promoted for less than the request's whole target. ``owed``: what is live owes a full approval. ``live``
-    is what is live, whatever was passed over.
+    is what is live, and ``passed_over`` whether it is among what was passed over.
     """
 
     version: str = ""
     tier: Tier | None = None
     owed: bool = False
     live: Incumbent | None = None
+    passed_over: bool = False
 
     def __str__(self) -> str:
         return f"{self.version} ({self.tier})" if self.version else "none"
@@ -46,11 +50,14 @@ class History:
 
 @dataclass(frozen=True)
 class Measured:
-    """A check that a request brings along: its digest, the key that signed it, and its figures. ``flaw`` says why it does not count."""
+    """A check that a request brings along: its digest, the key that it names, its figures, and the reference data that it used, by digest.
+    ``flaw`` says why it does not count.
+    """
 
     digest: Digest
     key: Digest
     figures: Mapping[str, str]
+    references: Sequence[Digest] = ()
     flaw: str = ""
 
 
@@ -114,7 +121,8 @@ def history_of(freeze: Freeze) -> History:
     inputs = freeze.route.inputs
     version, _, rest = inputs.get(INCUMBENT, "").partition(" ")
     tier = next((one for one in TIERS if rest == f"({one})"), None)
-    return History(version if tier is not None else "", tier, OWED in inputs, freeze.live.shown if freeze.live is not None else None)
+    live = freeze.live.shown if freeze.live is not None else None
+    return History(version if tier is not None else "", tier, OWED in inputs, live, PASSED_OVER in inputs)
 
 
 def _figures(metrics: Sequence[ClaimedMetric]) -> dict[str, float]:

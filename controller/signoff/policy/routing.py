@@ -7,6 +7,8 @@
    that the policy describes. An emergency rule holds for a promotion of at most 24 hours alone, and
    not while what is live owes a full approval itself.
    A rule for tier 3 that cannot be told does not hold: whatever comes after it is no laxer, and the inputs say why it was passed over.
+   Nor does it while what is live is not what counts as history, or owes a full approval: a check against it would bear out what people
+   have not decided on for this place.
 3. After that each rule under ``raise`` that holds, or cannot be told, makes the tier stricter or changes nothing; the strictest of them
    stands, the first among equals.
 4. Several policies cover a request: the strictest wins. Stricter is the lower tier, then the larger quorum, then four eyes, then the
@@ -16,7 +18,8 @@
 5. A namespace that no policy covers: there is no route, and nothing can be promoted.
 6. A frozen route holds while the policies in force would not route more strictly.
 7. A rule that rests on a check sees the one check of its checker's that the request brings along; where there is none, or several, or it
-   does not count, that cannot be told.
+   does not count, or its reference data are none that the policy names, that cannot be told. The inputs say of each check that it counts,
+   or why not.
 8. ``inputs`` holds what the rules saw and the payload does not say elsewhere. It is the same wherever it is derived: no evaluator's
    words stand in it.
 """
@@ -30,16 +33,21 @@ from typing import Final, Literal
 
 from signoff.errors import SignoffError
 from signoff.policy.conditions import NoAnswer, holds
-from signoff.policy.facts import INCUMBENT, OWED, Facts, History, Measured, facts_of, history_of
+from signoff.policy.facts import INCUMBENT, OWED, PASSED_OVER, Facts, History, Measured, facts_of, history_of
 from signoff.policy.schema import EMERGENCY_HOURS, ENGINES, FAILED, TIERS, UNMATCHED, PolicySpec, Published, Rule
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
+from signoff.record.values import Digest
 
 MAX_CONSIDERED: Final = 32
+COUNTS: Final = "counts"
 _FIGURE: Final = re.compile(r"""\bcheck\s*\[\s*["']([^"']{1,64})["']\s*\]""")
 _ASSURANCES: Final = ("api-server", "session", "fresh-login", "passkey")
 
 Answer = Literal["holds", "does not hold", "cannot be told", "not asked"]
+
+
+_NOT_COUNTED: Final = "what is live went live in an emergency, or for less than this target, and nothing is measured against it"
 
 
 class NoRoute(SignoffError):
@@ -126,6 +134,9 @@ def check_for(policy: PolicySpec, rule: Rule, checks: Iterable[Measured]) -> Mea
         raise NoAnswer(f"{'several checks' if found else 'no check'} by the checker {rule.check}")
     if found[0].flaw:
         raise NoAnswer(f"the check by {rule.check} does not count: {found[0].flaw}")
+    wanted = policy.references_of(rule)
+    if wanted and not (found[0].references and set(found[0].references) <= set(wanted)):
+        raise NoAnswer(f"the check by {rule.check} used other reference data than the policy names")
     return found[0]
 
 
@@ -134,6 +145,8 @@ def _asked(policy: PolicySpec, rule: Rule, seen: Facts, *, raising: bool) -> Ste
         return Step(rule, raising, "does not hold", f"an emergency is promoted for at most {EMERGENCY_HOURS} hours (spec.validFor)")
     if rule.emergency and seen.history.owed:
         return Step(rule, raising, "does not hold", "what is live went live in an emergency, and owes a full approval first")
+    if rule.tier == "tier-3" and seen.history.passed_over:
+        return Step(rule, raising, "does not hold", _NOT_COUNTED, passed_over=_NOT_COUNTED)
     check: Measured | None = None
     try:
         if rule.check is not None:
@@ -178,7 +191,7 @@ def route(spec: Spec, policies: Sequence[Published], history: History, checks: S
         considered=tuple(
             ConsideredPolicy(name=one.policy.name, statement=one.policy.statement, rule=one.rule, tier=one.tier) for one in judged
         ),
-        inputs=_inputs(spec, judged, history),
+        inputs=_inputs(spec, judged, history, checks),
     )
 
 
@@ -222,7 +235,7 @@ def _strictest(judged: Sequence[Judged]) -> Judged:
     return strictest
 
 
-def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str, str]:
+def _inputs(spec: Spec, judged: Sequence[Judged], history: History, checks: Sequence[Measured]) -> dict[str, str]:
     target = spec.target
     inputs = {"environment": target.environment, "model": spec.model.name, "namespaces": ", ".join(target.namespaces)[:256]}
     if any(one.policy.spec.asks_facts for one in judged):
@@ -230,6 +243,10 @@ def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str,
     if any(one.policy.spec.is_emergency(one.rule) for one in judged):
         # Whichever policy is followed: without the emergency one of them might have asked for more.
         inputs[EMERGENCY] = f"for {spec.hours} hours; a full approval is owed"
+    for check in checks:
+        inputs[standing_input(check.digest)] = check.flaw or COUNTS
+    if history.passed_over and INCUMBENT in inputs:
+        inputs[PASSED_OVER] = "what is live went live in an emergency, or for less than this target"
     if history.owed and INCUMBENT in inputs:
         inputs[OWED] = "what is live went live in an emergency, and nobody has decided on it in full"
     for one in judged:
@@ -243,6 +260,11 @@ def _inputs(spec: Spec, judged: Sequence[Judged], history: History) -> dict[str,
         if f"{one.rule} ({one.tier})" != one.before:
             inputs[f"raised by {one.policy.name}"[:256]] = f"{one.before} to {one.tier} by {one.rule}"
     return inputs
+
+
+def standing_input(check: Digest) -> str:
+    """Return the input of a route that says whether a check counts."""
+    return f"check {check}"
 
 
 def check_input(rule: str, policy: str) -> str:

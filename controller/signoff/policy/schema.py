@@ -66,8 +66,13 @@ class Rule(Closed):
     emergency: bool | None = None
 
 
-Keys = Annotated[tuple[DigestField, ...], Field(min_length=1, max_length=16)]
-"""Keys by their id, as the trust file names them."""
+class Checker(Closed):
+    """Whose signed checks count: by keys of these ids, as the trust file names them; and, where ``reference`` is given, only those whose
+    reference data are among these, by digest.
+    """
+
+    keys: Annotated[tuple[DigestField, ...], Field(min_length=1, max_length=16)]
+    reference: Annotated[tuple[DigestField, ...], Field(min_length=1, max_length=64)] | None = None
 
 
 class PolicySpec(Closed):
@@ -79,7 +84,7 @@ class PolicySpec(Closed):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=64)]
     raising: Annotated[tuple[Rule, ...], Field(alias="raise", max_length=64)] = ()
     tiers: Annotated[dict[Tier, Requirement], Field(min_length=1)]
-    checkers: Annotated[dict[RoleName, Keys], Field(min_length=1, max_length=16)] | None = None
+    checkers: Annotated[dict[RoleName, Checker], Field(min_length=1, max_length=16)] | None = None
 
     @model_validator(mode="after")
     def _rules_are_told_apart(self) -> Self:
@@ -107,6 +112,9 @@ class PolicySpec(Closed):
 
     @model_validator(mode="after")
     def _checks_are_named(self) -> Self:
+        keys = [key for checker in (self.checkers or {}).values() for key in checker.keys]
+        if len(set(keys)) != len(keys):
+            raise ValueError("a key stands twice under checkers; whose check it signed must be plain")
         for rule in (*self.rules, *self.raising):
             if rule.check is not None and rule.check not in (self.checkers or {}):
                 raise ValueError(f"rule {rule.name} rests on a check by {rule.check}, whom checkers does not name")
@@ -137,7 +145,13 @@ class PolicySpec(Closed):
 
     def keys_of(self, rule: Rule) -> tuple[Digest, ...]:
         """Return the keys by one of which the check that a rule rests on is signed (rule 7); none where it rests on none."""
-        return (self.checkers or {}).get(rule.check or "", ())
+        checker = (self.checkers or {}).get(rule.check or "")
+        return checker.keys if checker is not None else ()
+
+    def references_of(self, rule: Rule) -> tuple[Digest, ...]:
+        """Return the reference data of which the check that a rule rests on must be; none where any will do."""
+        checker = (self.checkers or {}).get(rule.check or "")
+        return (checker.reference or ()) if checker is not None else ()
 
     def rule(self, name: str) -> Rule | None:
         """Return the rule of this name."""
@@ -185,7 +199,7 @@ def _any_matches(globs: Sequence[str], text: str) -> bool:
 
 def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
     if tier == "tier-3":
-        _refuse_people(requirement)
+        _require_engine_alone(requirement)
     if requirement.assurance != "api-server":
         raise ValueError(f"{tier} asks for {requirement.assurance}, which this version cannot prove; use api-server")
     if not requirement.fourEyes:
@@ -199,7 +213,7 @@ def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
         raise ValueError(f"{tier} names a system: group; name a group of people")
 
 
-def _refuse_people(requirement: Requirement) -> None:
+def _require_engine_alone(requirement: Requirement) -> None:
     groups = [group for role in requirement.roles for group in role.groups]
     if requirement.quorum != 1 or len(requirement.roles) != 1 or len(groups) != 1:
         raise ValueError("tier-3 is decided by the policy engine alone: quorum 1, one role, one group")

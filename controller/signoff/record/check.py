@@ -10,17 +10,19 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Final, Self
 
 from pydantic import Field, model_validator
 
 from signoff.record.bundle import Bundle, Signer, Statement, Subject, read_bundle, read_statement, sign_bundle, statement_bytes
 from signoff.record.canonical import Json, b64decode
-from signoff.record.request import Artifact, Dataset, DocumentType, Incumbent, Model, Spec
+from signoff.record.request import Artifact, Dataset, DocumentType, ExplanationSource, Incumbent, Model, Spec
 from signoff.record.values import Closed, Decimal, Digest, DigestField, Line, ModelName, RecordError, TimeField, Version
 
 CHECK_TYPE: Final = "https://signoff.dev/check/v1"
 MAX_CHECK: Final = 32 * 1024
+MAX_REPORT: Final = 10 * 1024 * 1024
 
 
 class Measurement(Closed):
@@ -34,7 +36,7 @@ class Report(Closed):
     """The rendered report: media type, size in bytes, digest."""
 
     mediaType: DocumentType
-    size: Annotated[int, Field(ge=1)]
+    size: Annotated[int, Field(ge=1, le=MAX_REPORT)]
     digest: DigestField
 
 
@@ -84,6 +86,16 @@ def check_bundle(check: Check, value: Json, signer: Signer) -> bytes:
     return sign_bundle(statement_bytes(CHECK_TYPE, check_subjects(check), value), signer)
 
 
+@dataclass(frozen=True)
+class Opened:
+    """A check that a request brings along, taken apart and not believed; ``bytes`` is its bundle as it was given."""
+
+    bytes: bytes
+    bundle: Bundle
+    check: Check
+    source: ExplanationSource
+
+
 def require_checks(spec: Spec) -> None:
     """Raise `RecordError` where what a request brings along as a check is none."""
     for index, one in enumerate(spec.checks or ()):
@@ -91,15 +103,21 @@ def require_checks(spec: Spec) -> None:
         open_check(b64decode(one.bundle, where), where)
 
 
-def reports_of(spec: Spec) -> tuple[Digest, ...]:
-    """Return the reports of the checks that a request brings along, by digest; what is no check has none."""
-    found: list[Digest] = []
+def opened(spec: Spec) -> tuple[Opened, ...]:
+    """Return the checks that a request brings along; what is none is left out, for admission takes no such request in."""
+    found: list[Opened] = []
     for one in spec.checks or ():
         try:
-            found.append(open_check(b64decode(one.bundle, "spec.checks"))[1].report.digest)
+            data = b64decode(one.bundle, "spec.checks")
+            found.append(Opened(data, *open_check(data, "spec.checks"), one.report.source))
         except RecordError:
             continue
     return tuple(found)
+
+
+def reports_of(spec: Spec) -> tuple[Digest, ...]:
+    """Return the reports of the checks that a request brings along, by digest."""
+    return tuple(one.check.report.digest for one in opened(spec))
 
 
 def open_check(data: bytes, where: str = "check") -> tuple[Bundle, Check]:

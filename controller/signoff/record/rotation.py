@@ -127,10 +127,11 @@ def end_engine(trust: Trust, issuer: str, subject: str, now: datetime) -> Trust:
     """Return the next trust file, in which this principal decides nothing from now on (rule 5)."""
     if trust.engine(issuer, subject, now) is not Answer.YES:
         raise RecordError("is no engine now", where=subject, mend="see: signoff trust show")
+    at = format_time(now)
     engines = _engines(trust)
     for one in engines:
-        if (one["issuer"], one["subject"]) == (issuer, subject) and "validUntil" not in one:
-            one["validUntil"] = format_time(now)
+        if (one["issuer"], one["subject"]) == (issuer, subject) and str(one.get("validUntil", "9")) > at:
+            one["validUntil"] = at
     return _with_engines(trust, engines)
 
 

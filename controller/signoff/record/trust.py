@@ -123,6 +123,10 @@ class Trust(Closed):
         """Return whether this principal might decide for a policy when the store took the decision (rule 6)."""
         return _one_of(self.policies.engines or (), issuer, subject, stored_at)
 
+    def was_engine(self, issuer: str, subject: str) -> bool:
+        """Whether this principal stands among the engines, whenever they were one."""
+        return any((one.issuer, one.subject) == (issuer, subject) for one in self.policies.engines or ())
+
 
 def read_trust(data: bytes, where: str = "trust file") -> Trust:
     """Return the trust file of its exact bytes; `RecordError` names what is wrong with it."""
@@ -139,7 +143,7 @@ def _within(principal: TrustedPrincipal, stored_at: datetime | None) -> Answer:
     if principal.validFrom is None and principal.validUntil is None:
         return Answer.YES
     if stored_at is None:
-        return Answer.UNKNOWN
+        return Answer.YES if principal.validUntil is None else Answer.UNKNOWN
     begun = principal.validFrom is None or stored_at >= parse_time(principal.validFrom)
     ended = principal.validUntil is not None and stored_at >= parse_time(principal.validUntil)
     return Answer.YES if begun and not ended else Answer.NO

@@ -12,10 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from signoff.archive.store import ArchiveError, Missing
-from signoff.decision.checks import measured
+from signoff.decision.checks import measured_then
 from signoff.decision.seals import CouldNotTell, Filed, NotBelieved, read_published
 from signoff.errors import SignoffError
 from signoff.policy.routing import derived_again
@@ -48,16 +47,12 @@ def considered(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -
     return [read_published(filed(one.statement), trust, target, one.statement) for one in freeze.route.considered]
 
 
-def refuse_underived(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust, stored_at: datetime | None) -> None:
+def refuse_underived(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -> None:
     """Raise `NotBelieved` unless the frozen route follows from the policies that it names and what the payload holds, conditions and all.
-
-    ``stored_at`` is when the store took what rests on it (aware; None where unknown).
 
     No numbered rule asks this: the verifier evaluates no condition, and knows only that the route could follow.
     """
-    live = freeze.live.shown if freeze.live is not None else None
-    checks = measured(freeze.request.spec, trust, stored_at, live)
-    if not derived_again(freeze, considered(freeze, filed, trust), checks):
+    if not derived_again(freeze, considered(freeze, filed, trust), measured_then(freeze, trust)):
         raise NotBelieved("the route does not follow from the policies that it names and what was frozen", where="event.route")
 
 

@@ -200,12 +200,12 @@ class Reader:
         owed, shown = False, live.shown if live is not None else None
         for number in range(MAX_HISTORY):
             if live is None:
-                return History(owed=owed, live=shown)
+                return History(owed=owed, live=shown, passed_over=number > 0)
             try:
                 verified = self.outcome(live.id)
             except Failed as error:
                 if isinstance(error.__cause__, KeyNotValid):
-                    return History(owed=owed, live=shown)
+                    return History(owed=owed, live=shown, passed_over=True)
                 raise
             if verified.digest != live.event:
                 raise Damaged(
@@ -214,7 +214,7 @@ class Reader:
             if number == 0 and verified.is_emergency:
                 owed = self.decided_in_full(verified) is None
             if not verified.is_emergency and _covers(verified.freeze.request.spec.target, target):
-                return History(live.version, verified.freeze.route.tier, owed, shown)
+                return History(live.version, verified.freeze.route.tier, owed, shown, passed_over=number > 0)
             live = verified.freeze.live
         raise CouldNotTell(f"more than {MAX_HISTORY} versions, one after the other", where="incumbent")
 
@@ -252,7 +252,8 @@ def _promotes_here(verified: Verified, model: str, environment: str, cluster: st
 def _answers_for(other: Verified, hurried: Verified) -> bool:
     asked, full = hurried.freeze.request.spec, other.freeze.request.spec
     same = (asked.model.digest, asked.model.artifacts) == (full.model.digest, full.model.artifacts)
-    return not other.is_emergency and same and _covers(full.target, asked.target) and _later(other, hurried)
+    by_people = other.freeze.route.tier != "tier-3"  # what was hurried past people is not made up for by a machine
+    return not other.is_emergency and by_people and same and _covers(full.target, asked.target) and _later(other, hurried)
 
 
 def _covers(target: Target, other: Target) -> bool:

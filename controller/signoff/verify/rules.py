@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from signoff.decision.checks import ENDED
 from signoff.decision.delegations import believe_grant, grantor_of
-from signoff.decision.seals import CouldNotTell, Filed, NotBelieved, believe_seal, read_submission, require_key, signed_by
+from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, NotBelieved, believe_seal, read_submission, require_key, signed_by
 from signoff.policy.conditions import NoAnswer
+from signoff.policy.facts import OWED, PASSED_OVER
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import check_for, check_input, includes, is_short, laxity
 from signoff.policy.schema import PolicySpec
@@ -154,7 +156,7 @@ def route(case: Case) -> None:
         policy = case.published(considered.statement).spec
         if policy.leads_to(considered.rule) != considered.tier:
             raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
-        if considered.tier == "tier-3":
+        if frozen.tier == "tier-3":  # where people decided, the check that would have spared them settles nothing
             _rests_on_check(case, considered, policy)
         if not includes(frozen.requirement, policy.tiers[considered.tier]):
             raise NotBelieved(f"the policy {considered.name} asks for people whom the route does not", where="event.route")
@@ -175,10 +177,14 @@ def _rests_on_check(case: Case, considered: ConsideredPolicy, policy: PolicySpec
     rule = policy.rule(considered.rule)
     if rule is None or rule.check is None:
         raise NotBelieved(f"the rule {considered.rule} of {considered.name} rests on no check, and leads to tier-3", where="event.route")
+    if any(one.key in policy.keys_of(rule) and one.flaw == ENDED for one in case.checks):
+        raise KeyNotValid("the key of the check that tier 3 rests on was not valid when this was stored", where="event.route")
     try:
         check = check_for(policy, rule, case.checks)
     except NoAnswer as error:
         raise NotBelieved(error.what, where="event.route") from None
+    if {OWED, PASSED_OVER} & case.freeze.route.inputs.keys():
+        raise NotBelieved("rests on a check against what does not count as live for this target", where="event.route.inputs")
     if case.freeze.route.inputs.get(check_input(considered.rule, considered.name)) != check.digest:
         raise NotBelieved(f"does not name the check that {considered.rule} of {considered.name} rests on", where="event.route.inputs")
 
@@ -204,11 +210,17 @@ def quorum(case: Case) -> None:
 def _require_kind(case: Case) -> None:
     """Raise unless a policy engine decided in tier 3, and none in any other."""
     wanted = case.freeze.route.tier == "tier-3"
+    if wanted and case.statement.predicateType == REJECTION_TYPE:
+        raise NotBelieved("the policy engine rejects nothing", where="event.predicateType")
     for entry in case.statement.predicate.approver:
         who = entry.decided.principal
+        if wanted and entry.decided.delegation:
+            raise NotBelieved(f"{who.subject} decides in nobody's name in tier 3", where="event.predicate.approver")
         answer = case.trust.engine(who.issuer, who.subject, case.outcome.filed.stored_at)
         if answer is Answer.UNKNOWN:
             raise CouldNotTell(f"when {who.subject} decided as a policy engine is not known", mend="verify it in the archive")
+        if wanted and answer is Answer.NO and case.trust.was_engine(who.issuer, who.subject):
+            raise KeyNotValid(f"{who.subject} was no policy engine when this was stored", where="event.predicate.approver")
         if (answer is Answer.YES) != wanted:
             named = "is no policy engine in the trust file, and tier-3 is decided by one" if wanted else "is a policy engine, and no person"
             raise NotBelieved(f"{who.subject} {named}", where="event.predicate.approver")

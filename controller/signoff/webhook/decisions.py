@@ -179,6 +179,8 @@ def _check(witness: Witness, review: Review) -> _Checked:
     witness.require_voice(target)
     time = format_time(witness.now())
     granted = _granted(witness, spec.delegation, freeze, who, time) if spec.delegation is not None else None
+    if spec.verdict == "Reject" and _is_engine(witness, who):
+        raise Refused("the policy engine rejects nothing", where="spec.verdict", mend="leave it to people")
     stand = standing(
         freeze, who, (submitted.principal,), granted.delegation if granted is not None else None, is_engine=_is_engine(witness, who)
     )
@@ -293,7 +295,8 @@ def _require_route(witness: Witness, freeze: Freeze) -> None:
     if INCUMBENT in freeze.route.inputs and history != history_of(freeze):
         raise Refused("what is live, or what it owes, is no longer what the rules saw", where="spec.freeze", mend="wait for the new desk")
     if route(spec, named, history, checks) != freeze.route:
-        raise Refused("the route, derived again from the archived policies, is not the frozen one", mend="call whoever runs signoff")
+        mend = "wait for the new desk; where none comes, the processes have different trust files: call whoever runs signoff"
+        raise Refused("the route, derived again from policies, history and checks, is not the frozen one", where="spec.freeze", mend=mend)
     current = in_force(witness.cluster.policies(), witness.reader, spec)
     if is_stricter(route(spec, current.published, history, checks), freeze.route):
         raise Refused(

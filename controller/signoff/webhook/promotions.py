@@ -1,6 +1,7 @@
 """ModelPromotions at admission.
 
-1. The spec and the checks in it are held to their closed schemas, and the spec does not change once it was submitted.
+1. The spec and the checks in it are held to their closed schemas; a check under a trusted key's name bears its signature. The spec does not
+   change once it was submitted.
 2. On CREATE admission writes ``submission``: who submits, when, signed over the request's id. Nobody else writes it, and nobody changes it.
 3. A cluster witnesses only requests whose ``target.clusters`` names it.
 4. A namespace holds a bounded number of requests for this cluster without an outcome; one more is refused, on a dry run too. A request
@@ -14,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signoff.archive.store import ArchiveError
+from signoff.decision.checks import refuse_forged
 from signoff.decision.seals import Filed, read_submission, submission_bundle
 from signoff.record.canonical import Json, b64decode, b64encode
 from signoff.record.check import require_checks
@@ -38,6 +40,7 @@ def seal(witness: Witness, review: Review) -> Reply:
         raise Refused("only admission writes this field", where="submission", mend="leave it out")
     spec = read_spec(review.obj.get("spec"))
     require_checks(spec)
+    refuse_forged(spec, witness.reader.trust)
     if witness.cluster_name not in spec.target.clusters:
         return Reply()
     _require_room(witness, review)
