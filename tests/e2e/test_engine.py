@@ -127,6 +127,22 @@ def test_nobody_presses_in_the_engines_place(office: Office) -> None:
     office.until(lambda: promoted(office))
 
 
+def test_a_decision_of_somebody_elses_under_its_name_does_not_stop_the_engine(office: Office) -> None:
+    bank = office.bank
+    bank.end("engine")
+    try:
+        office.apply(BEN, asking(office))
+        office.until(lambda: office.status().get("tier") == "tier-3")
+        other = Office(bank)
+        other.frozen()
+        squatting = other.decision()
+        squatting["metadata"]["name"] = "engine-" + office.status()["freeze"].removeprefix("sha256:")
+        other.apply(CARLA, squatting, verb="create")
+    finally:
+        bank.start("engine")
+    office.until(lambda: promoted(office))
+
+
 def test_the_engine_decides_nothing_that_is_given_to_people_whatever_its_roles(office: Office) -> None:
     plane = office.bank.control_plane
     subject = "--serviceaccount=signoff-system:signoff-engine"
