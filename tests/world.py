@@ -77,8 +77,8 @@ class World:
         self.published = self.publish("credit-models", POLICY)
 
     def ask_for_four_eyes(self) -> None:
-        """From here on the trust file asks for two publishers, Paula and Pia."""
-        publishers = [{"issuer": one.issuer, "subject": one.subject} for one in (PAULA, PIA)]
+        """From here on the trust file asks for two publishers, of Paula, Pia and Paul."""
+        publishers = [{"issuer": one.issuer, "subject": one.subject} for one in (PAULA, PIA, person("paul"))]
         self.trust = self.trust_with(policies={"publishers": publishers, "fourEyes": True})
         self.reader = Reader(self.store, self.trust)
 

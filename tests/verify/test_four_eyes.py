@@ -9,13 +9,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from world import BEN, PAULA, PIA, STORED, World
+from world import BEN, PAULA, PIA, STORED, World, trusted_key
 
 from signoff.archive import layout
 from signoff.decision.seals import CouldNotTell, Filed
 from signoff.policy.schema import Published
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64decode, b64encode, dumps
+from signoff.record.keys import PemSigner
+from signoff.record.promotion import as_json
 from signoff.record.trust import Trust
 from signoff.record.values import format_time, sha256
 from signoff.verify.reader import Reader
@@ -43,13 +45,13 @@ def refusal(world: World, policy: Published, trust: Trust | None = None) -> str:
     return str(caught.value)
 
 
-def changed(world: World, published: Published, change: Change, by: Any = PIA) -> Published:
+def changed(world: World, published: Published, change: Change, signer: PemSigner | None = None) -> Published:
     """Return a policy with a second statement that was altered and signed again."""
-    agreed = world.agreed(published, by)
+    agreed = world.agreed(published)
     assert agreed.second is not None
     statement = json.loads(read_bundle(world.policies[agreed.second].bundle, "policy").payload)
     change(statement)
-    bundle = sign_bundle(dumps(statement), world.seal_key)
+    bundle = sign_bundle(dumps(statement), signer or world.seal_key)
     digest = read_bundle(bundle, "policy").digest
     world.policies[digest] = Filed(bundle, STORED)
     return replace(published, second=digest)
@@ -106,6 +108,11 @@ def test_rule_11_policies_whose_second_agreed_to_something_else(world: World, ch
 
 def test_rule_11_policies_whose_second_agreed_in_another_cluster(strict: World) -> None:
     assert "but the statement says staging" in refusal(strict, changed(strict, strict.published, another_cluster))
+    key = trusted_key(strict.stranger, "seal", cluster="staging", name="seal key of staging")
+    policies = json.loads(dumps(as_json(strict.trust)))["policies"]
+    keys = [*json.loads(dumps(as_json(strict.trust)))["keys"], key]
+    there = changed(strict, strict.published, another_cluster, signer=strict.stranger)
+    assert "or in another cluster" in refusal(strict, there, strict.trust_with(keys=keys, policies=policies))
 
 
 @pytest.mark.parametrize("four_eyes", [True, False], ids=["four eyes", "a second that nobody asked for"])

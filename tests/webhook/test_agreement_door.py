@@ -164,7 +164,14 @@ def test_agreeing_again_changes_nothing(door: Listening) -> None:
     before = statements(door)
     without = deepcopy(final)
     del without["metadata"]["annotations"]
+    again = ask(door, SEAL, asking(without), without, "pia").response
+    assert "patch" not in again
+    assert "warnings" not in again
     assert agreed(door, without)["publication"] == final["publication"]
+    third = ask(door, SEAL, asking(without), without, "paul").response
+    assert "patch" not in third
+    assert "pia@bank.example agreed to this text at" in third["warnings"][0]
+    assert ask(door, CHECK, asking(without), without, "paul").response["allowed"]
     assert applied(door, final, final, "pia")["publication"] == final["publication"]
     assert statements(door) == before
 
@@ -253,7 +260,9 @@ def test_what_should_stay_in_force_and_does_not_hold_stops_what_it_may_cover(doo
     publication = changed["publication"]
     alone = {**publication["inForce"], "second": publication["inForce"]["statement"]}
     nowhere = {**publication["inForce"], "statement": "sha256:" + "0" * 64}
-    for false in (alone, nowhere, {"statement": alone["statement"]}, {}, "x", None):
+    elsewhere = agreed(door, applied(door, named("stopped-2")))["publication"]
+    others = {"statement": elsewhere["statement"], "second": elsewhere["second"]["statement"]}
+    for false in (alone, nowhere, others, {"statement": alone["statement"]}, {}, "x", None):
         with pytest.raises(CouldNotTell, match="which policies are in force cannot be told, for policy stopped"):
             found(door, changed | {"publication": {**publication, "inForce": false}})
 
