@@ -43,8 +43,8 @@ NAMESPACE: Final = "signoff-system"
 PEOPLE_ISSUER: Final = "https://pki.bank.example"
 SERVICE_ISSUER: Final = "https://kubernetes.demo.bank.example"
 
-ANA, BEN, CARLA, DAVID, ERIK, PAULA, PETRA, RITA = (
-    f"{name}@bank.example" for name in ("ana", "ben", "carla", "david", "erik", "paula", "petra", "rita")
+ANA, BEN, CARLA, DAVID, ERIK, PAULA, PETRA, PIA, RITA = (
+    f"{name}@bank.example" for name in ("ana", "ben", "carla", "david", "erik", "paula", "petra", "pia", "rita")
 )
 GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ANA: ("credit-team", "model-approvers"),  # the author: an approver too, but never of her own model
@@ -54,6 +54,7 @@ GROUPS: Final[Mapping[str, Sequence[str]]] = {
     ERIK: ("deputies",),
     PAULA: ("policy-publishers",),
     PETRA: ("platform",),
+    PIA: ("policy-publishers",),  # a second one, where four eyes are asked for
     RITA: ("model-risk",),
 }
 
@@ -67,9 +68,9 @@ Way = Callable[[str, Literal["archive", "cluster"], str], str]
 class Bank:
     """signoff installed on a running control plane. Use it as a context manager.
 
-    `operator` are changes to the operators' configuration; `way` may lead the processes past a proxy (to the API server by TLS, with a
-    certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration files are
-    written (`<name>.yaml`), and the processes are left to the caller.
+    `operator` are changes to the operators' configuration; with `four_eyes` Paula and Pia must agree to each policy; `way` may lead the
+    processes past a proxy (to the API server by TLS, with a certificate of `ControlPlane.serving_certificate`; to the object store
+    without). Without `start` the processes' configuration files are written (`<name>.yaml`), and the processes are left to the caller.
     """
 
     def __init__(
@@ -82,6 +83,7 @@ class Bank:
         webhooks: int = 1,
         operators: int = 1,
         engine: bool = False,
+        four_eyes: bool = False,
         start: bool = True,
         way: Way = lambda _name, _what, url: url,
     ) -> None:
@@ -96,6 +98,7 @@ class Bank:
         self.webhooks = _names("webhook", webhooks)
         self.operators = _names("operator", operators)
         self.engines = ("engine",) if engine else ()
+        self._four_eyes = four_eyes
         self._operator_changes = dict(operator or {})
         self._way = way
         self._start = start
@@ -222,6 +225,7 @@ class Bank:
             self._exit.enter_context(self.object_store)
             self.object_store.make_bucket(BUCKET)
         said = ("--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", "--publisher", PEOPLE_ISSUER, PAULA)
+        said += ("--publisher", PEOPLE_ISSUER, PIA, "--four-eyes-for-policies") if self._four_eyes else ()
         said += ("--engine", SERVICE_ISSUER, f"{NAMESPACE}:signoff-engine") if self.engines else ()
         for _ in range(INIT_TRIES):
             made = self._run(os.environ | self.rights("admin"), "init", self.archive, *said, "-o", "json")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from signoff.policy.facts import History
 from signoff.policy.routing import route
 from signoff.policy.schema import Published, read_policy
 from signoff.record.bundle import read_bundle, sign_bundle
-from signoff.record.canonical import b64encode, dumps
+from signoff.record.canonical import b64decode, b64encode, dumps
 from signoff.record.freeze import Freeze, LiveIncumbent, Principal, Tier, WitnessedSubmission
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, OutcomeType, SealedDecision, as_json, outcome_bytes
@@ -42,7 +42,7 @@ def person(name: str) -> Principal:
     return Principal(issuer=PEOPLE_ISSUER, subject=f"{name}@bank.example", name=f"{name}@bank.example")
 
 
-BEN, CARLA, DAVID, PAULA = person("ben"), person("carla"), person("david"), person("paula")
+BEN, CARLA, DAVID, PAULA, PIA = person("ben"), person("carla"), person("david"), person("paula"), person("pia")
 
 
 def trusted_key(signer: PemSigner, use: str, **changes: Any) -> dict[str, Any]:
@@ -75,6 +75,18 @@ class World:
         self.reader = Reader(self.store, self.trust)
         self.policies: dict[Digest, Filed] = {}
         self.published = self.publish("credit-models", POLICY)
+
+    def ask_for_four_eyes(self) -> None:
+        """From here on the trust file asks for two publishers, of Paula, Pia and Paul."""
+        publishers = [{"issuer": one.issuer, "subject": one.subject} for one in (PAULA, PIA, person("paul"))]
+        self.trust = self.trust_with(policies={"publishers": publishers, "fourEyes": True})
+        self.reader = Reader(self.store, self.trust)
+
+    def agreed(self, published: Published, by: Principal = PIA, signer: PemSigner | None = None) -> Published:
+        """Return a published policy to which a second publisher has agreed."""
+        first = json.loads(read_bundle(self.policies[published.statement].bundle, "policy").payload)["predicate"]
+        text = json.loads(b64decode(first["content"], "content"))
+        return replace(published, second=self.publish(published.name, text, by, signer).statement)
 
     def trust_with(
         self, *, keys: list[dict[str, Any]] | None = None, publishers: tuple[Principal, ...] = (PAULA,), **changes: Any

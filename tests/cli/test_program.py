@@ -11,7 +11,11 @@ from archive_fixture import Site
 
 from signoff.cli.program import COMMANDS
 
-GROUPS = {"run": ("operator", "webhook"), "trust": ("show", "add-key", "end-key", "compromise-key")}
+GROUPS = {
+    "policy": ("test", "explain", "agree"),
+    "run": ("operator", "webhook"),
+    "trust": ("show", "add-key", "end-key", "compromise-key"),
+}
 
 
 @pytest.mark.parametrize(

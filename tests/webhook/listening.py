@@ -70,9 +70,11 @@ def promote(world: World) -> None:
 class Listening:
     """Both listeners over one world, and the certificates that go with them."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, four_eyes: bool = False) -> None:
         (folder / "seal.pem").write_bytes(generate_pem())
         self.world = World(folder / "archive", seal_key=PemSigner((folder / "seal.pem").read_bytes()))
+        if four_eyes:
+            self.world.ask_for_four_eyes()
         self.api_server = Authority("webhook-client", folder / "client-ca")
         self.serving = Authority("webhook-serving", folder / "serving-ca")
         self.shown = self.api_server.client("kube-apiserver")

@@ -9,16 +9,17 @@ from typing import Final
 
 from signoff.cli.output import moment, stamp
 from signoff.decision.delegations import grant_of
-from signoff.decision.seals import read_published
+from signoff.decision.seals import Filed
 from signoff.policy.routing import COUNTS, is_engines, standing_input
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
 from signoff.record.canonical import Json
 from signoff.record.check import opened
-from signoff.record.freeze import ComparisonEntry, ConsideredPolicy, Freeze, Requirement
+from signoff.record.freeze import ComparisonEntry, Freeze, Requirement
 from signoff.record.promotion import as_json
 from signoff.record.seal import Decided, PolicyStatement, PublishedPolicy
 from signoff.record.values import parse
+from signoff.verify.policies import considered
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import Verified
 
@@ -35,13 +36,14 @@ _SHOWN: Final = 12
 @dataclass(frozen=True)
 class Account:
     """A believed outcome, and what the archive says beside it: corrections, the full decision that answers for an emergency (None: there is
-    none, or none is owed), and who published the policies considered.
+    none, or none is owed), and who published the policies considered, and agreed to them (None: nobody had to, and nobody did).
     """
 
     verified: Verified
     corrected: bool
     full: Verified | None
     published: tuple[PublishedPolicy, ...]
+    agreed: tuple[PublishedPolicy | None, ...]
 
     @property
     def verdict(self) -> str:
@@ -63,16 +65,15 @@ class Account:
 def account(reader: Reader, verified: Verified) -> Account:
     """Return the account of a believed outcome."""
     freeze = verified.freeze
-    published = tuple(_publication(reader, freeze, one) for one in freeze.route.considered)
+    considered(freeze, reader.policy, reader.trust)
+    published = tuple(_said(reader.policy(one.statement), one.name) for one in freeze.route.considered)
+    agreed = tuple(_said(reader.policy(one.second), one.name) if one.second is not None else None for one in freeze.route.considered)
     full = reader.decided_in_full(verified) if verified.promotes and verified.is_emergency else None
-    return Account(verified, reader.is_corrected(verified.digest), full, published)
+    return Account(verified, reader.is_corrected(verified.digest), full, published, agreed)
 
 
-def _publication(reader: Reader, freeze: Freeze, considered: ConsideredPolicy) -> PublishedPolicy:
-    filed = reader.policy(considered.statement)
-    read_published(filed, reader.trust, freeze.request.spec.target, considered.statement)
-    payload = read_bundle(filed.bundle, considered.name).payload
-    return parse(PolicyStatement, payload, considered.name).predicate
+def _said(filed: Filed, where: str) -> PublishedPolicy:
+    return parse(PolicyStatement, read_bundle(filed.bundle, where).payload, where).predicate
 
 
 def place(freeze: Freeze) -> str:
@@ -160,10 +161,13 @@ def _policy(told: Account) -> Iterator[Pair]:
         yield "", "no rule held, so it is the strictest tier of the policy"
     if route.rule == FAILED:
         yield "", "a condition could not be told, so it is the strictest tier of the policy"
-    for considered, published in zip(route.considered, told.published, strict=True):
-        also = "" if considered.name == route.policy else f"also considered: {considered.name}, rule {considered.rule}: {considered.tier}; "
+    for one, published, agreed in zip(route.considered, told.published, told.agreed, strict=True):
+        also = "" if one.name == route.policy else f"also considered: {one.name}, rule {one.rule}: {one.tier}; "
         yield "", f"{also}published by {published.publisher.name} at {published.time}"
-        yield "", considered.statement
+        yield "", one.statement
+        if agreed is not None and one.second is not None:
+            yield "", f"agreed to by {agreed.publisher.name} at {agreed.time}"
+            yield "", one.second
     for number, (name, value) in enumerate(sorted(route.inputs.items())):
         yield "" if number else "rules saw", f"{name}: {value}"
 
@@ -250,9 +254,14 @@ def _decision_json(decided: Decided) -> dict[str, Json]:
 
 def _policy_json(told: Account) -> dict[str, Json]:
     route = told.verified.freeze.route
-    considered: list[Json] = [
-        {**as_json(one), "publisher": as_json(published.publisher), "time": published.time}
-        for one, published in zip(route.considered, told.published, strict=True)
+    listed: list[Json] = [
+        {
+            **as_json(one),
+            "publisher": as_json(published.publisher),
+            "time": published.time,
+            **({"agreed": {"publisher": as_json(agreed.publisher), "time": agreed.time}} if agreed is not None else {}),
+        }
+        for one, published, agreed in zip(route.considered, told.published, told.agreed, strict=True)
     ]
     chosen = {"name": route.policy, "rule": route.rule, "tier": route.tier}
-    return {**chosen, "requirement": as_json(route.requirement), "considered": considered, "inputs": dict(route.inputs)}
+    return {**chosen, "requirement": as_json(route.requirement), "considered": listed, "inputs": dict(route.inputs)}

@@ -143,11 +143,17 @@ def _shown(reader: Reader, freeze: Freeze, payload: bytes, word: str) -> list[Fi
         files.append(File(f"checks/{number}.sigstore.json", brought.bytes, f"the statement {brought.bundle.digest[:19]}…"))
         files.append(File(f"checks/{number}.{_ENDINGS[report.mediaType]}", _blob(reader, report.digest), "as the check says"))
     for considered in freeze.route.considered:
-        bundle = reader.policy(considered.statement).bundle
-        if read_bundle(bundle, considered.name).digest != considered.statement:
-            raise Damaged("is another statement", layout.statement("policy", considered.statement), _ALTERED)
-        files.append(File(f"policies/{considered.name}.sigstore.json", bundle, f"the statement {considered.statement[:19]}…"))
+        files.append(_statement(reader, considered.statement, f"policies/{considered.name}.sigstore.json"))
+        if considered.second is not None:
+            files.append(_statement(reader, considered.second, f"policies/agreed/{considered.name}.sigstore.json"))
     return files
+
+
+def _statement(reader: Reader, digest: Digest, path: str) -> File:
+    bundle = reader.policy(digest).bundle
+    if read_bundle(bundle, path).digest != digest:
+        raise Damaged("is another statement", layout.statement("policy", digest), _ALTERED)
+    return File(path, bundle, f"the statement {digest[:19]}…")
 
 
 def _blob(reader: Reader, digest: Digest) -> bytes:

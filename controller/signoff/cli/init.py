@@ -65,6 +65,7 @@ class Wanted:
     target_clusters: tuple[str, ...]
     publishers: tuple[tuple[str, str], ...]
     engines: tuple[tuple[str, str], ...]
+    four_eyes: bool
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class _Made:
 @click.option("--environment", "environments", multiple=True, metavar="NAME", help="What it may speak for; several times for several.")
 @click.option("--target-cluster", "targets", multiple=True, metavar="NAME", help="Where it may promote to; default: the cluster itself.")
 @click.option("--publisher", "publishers", multiple=True, nargs=2, metavar="ISSUER SUBJECT", help="Who may publish policies.")
+@click.option("--four-eyes-for-policies", "four_eyes", is_flag=True, help="A policy counts once two publishers have agreed to it.")
 @click.option("--engine", "engines", multiple=True, nargs=2, metavar="ISSUER SUBJECT", help="The policy engine, which decides in tier 3.")
 @click.option("--seal-key", metavar="ADDRESS", help="A key in a key service, awskms:///KEY?region=NAME; none is made then.")
 @click.option("--event-key", metavar="ADDRESS", help="Likewise; another key.")
@@ -95,6 +97,7 @@ def command(
     environments: tuple[str, ...],
     targets: tuple[str, ...],
     publishers: tuple[tuple[str, str], ...],
+    four_eyes: bool,
     engines: tuple[tuple[str, str], ...],
     seal_key: str | None,
     event_key: str | None,
@@ -114,7 +117,7 @@ def command(
     """
     if trust_file is not None:
         return _later(archive, trust_file, trust, form)
-    wanted = _wanted(cluster, environments, targets, publishers, engines)
+    wanted = _wanted(cluster, environments, targets, publishers, engines, four_eyes=four_eyes)
     if keys is None:
         raise SignoffError("is missing", where="--keys", mend="name a folder for the private keys, outside of the archive")
     _require_apart(keys, archive)
@@ -142,13 +145,18 @@ def _wanted(
     targets: tuple[str, ...],
     publishers: tuple[tuple[str, str], ...],
     engines: tuple[tuple[str, str], ...],
+    *,
+    four_eyes: bool,
 ) -> Wanted:
     if cluster is None:
         raise SignoffError("is missing", where="--cluster", mend="name the cluster that the keys belong to")
     for name, given in (("--environment", environments), ("--publisher", publishers)):
         if not given:
             raise SignoffError("is missing", where=name, mend="name at least one")
-    return Wanted(cluster, environments, targets or (cluster,), publishers, engines)
+    if four_eyes and len(set(publishers)) == 1:
+        what = "two publishers must agree to each policy, and --publisher names one"
+        raise SignoffError(what, where="--four-eyes-for-policies", mend="name another publisher, by their issuer and subject")
+    return Wanted(cluster, environments, targets or (cluster,), publishers, engines, four_eyes)
 
 
 def _later(archive: str, path: Path, active: str | None, form: str) -> int:
@@ -267,7 +275,7 @@ def _trust_bytes(wanted: Wanted, signers: Mapping[Use, Signer]) -> bytes:
     ]
     publishers = [{"issuer": issuer, "subject": subject} for issuer, subject in wanted.publishers]
     engines = [{"issuer": issuer, "subject": subject} for issuer, subject in wanted.engines]
-    policies = {"publishers": publishers, "fourEyes": False, **({"engines": engines} if engines else {})}
+    policies = {"publishers": publishers, "fourEyes": wanted.four_eyes, **({"engines": engines} if engines else {})}
     value = {"format": FORMAT, "version": 1, "keys": keys, "policies": policies}
     data = json.dumps(value, indent=2, ensure_ascii=False).encode() + b"\n"
     read_trust(data, "options")

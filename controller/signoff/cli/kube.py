@@ -19,6 +19,7 @@ from signoff.record.canonical import Json
 
 GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
+_POLICIES: Final = "promotionpolicies"
 _TIMEOUT: Final = 30
 _WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
 
@@ -70,6 +71,26 @@ class Cluster:
             raise _failed(error, "promotiondecision", "whether it was sealed is not known; it is safe to press again") from None
         return cast("Object", made)
 
+    def policy(self, name: str) -> Object:
+        """Return a PromotionPolicy."""
+        try:
+            found = self._custom.get_cluster_custom_object(GROUP, VERSION, _POLICIES, name, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _failed(error, f"promotionpolicy {name}", "nobody has agreed", "kubectl get promotionpolicies") from None
+        return cast("Object", found)
+
+    def annotate_policy(self, name: str, annotations: Mapping[str, Json]) -> Object:
+        """Set annotations of a PromotionPolicy and return it as admission left it; `Denied` in admission's words."""
+        body = {"metadata": {"annotations": dict(annotations)}}
+        try:
+            made = self._custom.patch_cluster_custom_object(
+                GROUP, VERSION, _POLICIES, name, body, _content_type="application/merge-patch+json", _request_timeout=_TIMEOUT
+            )
+        except (ApiException, HTTPError) as error:
+            mend = "whether it was agreed to is not known; it is safe to try again"
+            raise _failed(error, f"promotionpolicy {name}", mend, "kubectl get promotionpolicies") from None
+        return cast("Object", made)
+
     def username(self) -> str:
         """Return who the API server says is asking (SelfSubjectReview, authentication.k8s.io/v1)."""
         try:
@@ -89,7 +110,9 @@ class Cluster:
         return cast("Object", found)
 
 
-def _failed(error: ApiException | HTTPError, where: str, mend: str) -> SignoffError:
+def _failed(
+    error: ApiException | HTTPError, where: str, mend: str, look: str = "kubectl get modelpromotions --all-namespaces"
+) -> SignoffError:
     if isinstance(error, HTTPError):
         return SignoffError(f"the API server does not answer ({type(error).__name__})", where, mend)
     status = _status(error)
@@ -97,7 +120,7 @@ def _failed(error: ApiException | HTTPError, where: str, mend: str) -> SignoffEr
     if error.status == 409 and status.get("reason") == "AlreadyExists":
         return Taken(message, where)
     if error.status == 404:
-        return SignoffError("there is no such object", where, "look with: kubectl get modelpromotions --all-namespaces")
+        return SignoffError("there is no such object", where, f"look with: {look}")
     if error.status in {401, 403}:
         return Denied(_WRAPPING.sub("", message))
     return SignoffError(f"the API server answered {error.status}: {message}", where, mend)

@@ -1,4 +1,4 @@
-"""`signoff policy`: what policies make of requests, before anybody asks for one. Needs neither cluster nor archive."""
+"""`signoff policy`: what policies make of requests, before anybody asks for one. Needs neither cluster nor archive, but for `agree`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final, get_args
 
 import click
 
-from signoff.cli import options, output, reach
+from signoff.cli import agree, options, output, reach
 from signoff.cli.account import asks
 from signoff.decision.checks import measured
 from signoff.errors import SignoffError
@@ -29,7 +29,8 @@ from signoff.record.values import sha256
 
 _POLICY_KIND: Final = "PromotionPolicy"
 _ALL: Final = """  signoff policy test policy.yaml cases.yaml
-  signoff policy explain policy.yaml --promotion promotion.yaml --live 2.3.0 tier-2"""
+  signoff policy explain policy.yaml --promotion promotion.yaml --live 2.3.0 tier-2
+  signoff policy agree credit-models"""
 _TEST: Final = """
 signoff policy test policy.yaml cases.yaml
 signoff policy test policy.yaml cases.yaml -o json
@@ -42,9 +43,10 @@ signoff policy explain credit.yaml retail.yaml --promotion promotion.yaml --live
 
 @click.group("policy", context_settings=options.SETTINGS, epilog=f"\b\nExamples:\n{_ALL}")
 def command() -> None:
-    """Try out policies: run a table of cases, or see rule by rule where a request would be routed.
+    """Try out policies: run a table of cases, or see rule by rule where a request would be routed. And agree to one that was published.
 
-    Nothing is published by it: a policy counts when a publisher has applied it.
+    Nothing is published by trying: a policy counts when a publisher has applied it and, where the trust file asks for four eyes, a second
+    one has agreed.
     """
 
 
@@ -124,6 +126,7 @@ def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | 
 
 command.add_command(test)
 command.add_command(explain)
+command.add_command(agree.command)
 
 
 def _tell_case(case: Case, judged: Judged | None, width: int) -> None:

@@ -24,7 +24,7 @@ COMMANDS: Final = {
     "check-model": "Measure a candidate's predictions, and sign the figures.",
     "approve": "Look at a frozen desk, and approve it.",
     "reject": "Look at a frozen desk, and reject it.",
-    "policy": "Try out policies: a table of cases, or one request.",
+    "policy": "Try out policies by cases or one request; agree to one.",
     "check": "The gate's verdict on manifests, offline.",
     "why": "Who approved this, under which policy, against what.",
     "desk": "Write out the frozen bytes that were decided on.",

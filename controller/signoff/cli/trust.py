@@ -91,7 +91,8 @@ def show(archive: str, trust: str, form: str) -> int:
     if form == "json":
         output.as_machine({"trust": trust, **as_json(active)})
         return 0
-    output.facts([("trust file", trust), ("version", str(active.version))])
+    eyes = "two publishers must have agreed to a policy" if active.policies.fourEyes else "one publisher suffices for a policy"
+    output.facts([("trust file", trust), ("version", str(active.version)), ("four eyes", eyes)])
     for key in active.keys:
         output.tell()
         output.facts([*_facts(key), ("now", _state(key, now))])

@@ -3,8 +3,9 @@
 1. A statement names what it is about as its subject, so that it cannot be moved to another freeze, request or policy.
 2. It is read under the trust file: signature, a key for use ``seal``, the key's own cluster, a target that the key may speak for, and
    valid when the store took it. Where that time is unknown and the key has ended: could not tell.
-3. A published policy counts only if its publisher stands in the trust file (and not at all where four eyes are asked for and only one pair
-   is shown: countersigned policies are not in this version).
+3. A published policy counts only if its publisher stands in the trust file. Where that asks for four eyes, a second publisher must have
+   agreed by a statement of their own, which is read like the first: of the same name, text and cluster, and by somebody else. Where it asks
+   for one, a second that is named is held to the same all the same.
 4. One published policy stands behind many events: what its bytes say, and whether a key signed them, is computed once and kept, for that
    follows from the bytes alone. Whether it counts (its key, its publisher, this target, now) is asked each time.
 """
@@ -63,6 +64,14 @@ class Filed:
 
     bundle: bytes
     stored_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """The statement of a second publisher: its digest, and the statement filed."""
+
+    digest: Digest
+    filed: Filed
 
 
 Predicate = TypeVar("Predicate", bound=Witnessed)
@@ -132,10 +141,28 @@ def read_delegation(filed: Filed, trust: Trust, target: Target, digest: Digest, 
     return statement.predicate
 
 
-def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, where: str = "policy") -> Published:
+def read_published(
+    filed: Filed, trust: Trust, target: Target, digest: Digest, where: str = "policy", second: Agreement | None = None
+) -> Published:
     """Return a policy that counts, by the digest of its statement; `NotBelieved` or `CouldNotTell` says why not (rule 3)."""
+    first = _by_publisher(filed, trust, target, digest, where)
+    policy = first.opened.statement.predicate
+    if second is not None:
+        agreed = _by_publisher(second.filed, trust, target, second.digest, f"{where}.second")
+        _require_agreement(policy, agreed.opened.statement.predicate, f"{where}.second")
+    elif trust.policies.fourEyes:
+        raise NotBelieved(
+            "the trust file asks for a second publisher's agreement, and none is named",
+            where=where,
+            mend=f"have a second publisher agree: kubectl signoff policy agree {policy.name}",
+        )
+    return Published(policy.name, _policy_spec(first.content, where), digest, second.digest if second is not None else None)
+
+
+def _by_publisher(filed: Filed, trust: Trust, target: Target, digest: Digest, where: str) -> _Publication:
+    """Return a policy's statement that one publisher made; `NotBelieved` or `CouldNotTell` says why it is none."""
     publication = _publication(filed.bundle, where)
-    opened, policy, content = publication.opened, publication.opened.statement.predicate, publication.content
+    opened, policy = publication.opened, publication.opened.statement.predicate
     key = signed_by(opened.bundle, trust, where, _kept_check)
     require_key(key, "seal", policy.cluster, target, filed.stored_at, where)
     if publication.digest != digest:
@@ -150,9 +177,17 @@ def read_published(filed: Filed, trust: Trust, target: Target, digest: Digest, w
         )
     if answer is Answer.UNKNOWN:
         raise CouldNotTell(f"when {publisher} published this is not known", where=where, mend="verify it in the archive")
-    if trust.policies.fourEyes:
-        raise NotBelieved("the trust file asks for a second publisher's agreement, which this version cannot record", where=where)
-    return Published(policy.name, _policy_spec(content, where), digest)
+    return publication
+
+
+def _require_agreement(first: PublishedPolicy, second: PublishedPolicy, where: str) -> None:
+    """Raise unless the second statement agrees to the first: the same name, text and cluster, by somebody else."""
+    if (second.name, second.content, second.cluster) != (first.name, first.content, first.cluster):
+        raise NotBelieved("agrees to another policy, to another text of it, or in another cluster", where=where)
+    if second.publisher.is_same(first.publisher):
+        raise NotBelieved(
+            f"{first.publisher.subject} published it, and cannot be the second as well", where=where, mend="have another publisher agree"
+        )
 
 
 @dataclass(frozen=True)

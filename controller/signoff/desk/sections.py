@@ -12,7 +12,7 @@ from typing import Final
 from signoff.desk.checks import checks_section, checks_sentence
 from signoff.desk.comparison import comparison_section, live_section, live_sentence, sources_sentence
 from signoff.desk.content import Content, Document, Fact, Facts, Item, Listing, Points, Prose, Section
-from signoff.record.freeze import EMERGENCY, Requirement, RoleRequirement, Shown
+from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Requirement, RoleRequirement, Shown
 from signoff.record.request import Model, platform_manifests
 
 ASSURANCE: Final = {
@@ -206,11 +206,15 @@ def _derivation(shown: Shown) -> Section:
         (
             Facts((Fact("Tier", (route.tier,)), Fact("Policy", (route.policy,)), Fact("Matched rule", (route.rule,)))),
             Prose(("Every published policy that covers this model, by the digest of its statement. The strictest decides.",)),
-            Listing(tuple(Item(_kind(one.tier), f"{one.name}, rule {one.rule}", one.statement) for one in route.considered)),
+            Listing(tuple(Item(_kind(one.tier), f"{one.name}, rule {one.rule}", one.statement, _second(one)) for one in route.considered)),
             *((Prose(("What the rules saw:",)), Facts(inputs)) if inputs else ()),
             *((Prose(("Facts for the policy, as the request states them:",)), Facts(claims)) if claims else ()),
         ),
     )
+
+
+def _second(considered: ConsideredPolicy) -> str:
+    return f"a second publisher agreed: {considered.second}" if considered.second is not None else ""
 
 
 def _model(model: Model) -> Section:

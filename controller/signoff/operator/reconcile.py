@@ -43,7 +43,7 @@ from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import as_json
 from signoff.record.request import Spec, read_spec, request_id, request_value
 from signoff.record.values import Digest, RecordError, RequestId, parse, sha256
-from signoff.verify.policies import in_force
+from signoff.verify.policies import considered, in_force
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import Failed, Verified
 
@@ -201,7 +201,8 @@ def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncum
         except (Damaged, RecordError):
             continue  # a bad freeze occupies nothing: the slot is the request's, and freezes lie beneath it by content
         current = freeze.cluster == operator.cluster_name and freeze.renderer == RENDERER and freeze.live == live
-        if current and asks_the_same(derived, freeze.route) and _is_of(freeze, asked) and _witnessed(operator, freeze):
+        same = current and asks_the_same(derived, freeze.route) and _is_of(freeze, asked)
+        if same and _witnessed(operator, freeze) and _still_counts(operator, freeze):
             return freeze, digest
     return None
 
@@ -216,6 +217,17 @@ def _witnessed(operator: Operator, freeze: Freeze) -> bool:
         for one in freeze.submissions:
             filed = Filed(b64decode(one.bundle, "submission"), operator.now())
             read_submission(filed, operator.reader.trust, freeze.request.spec.target)
+    except SignoffError:
+        return False
+    return True
+
+
+def _still_counts(operator: Operator, freeze: Freeze) -> bool:
+    """Whether the policies that a freeze names count under the trust file of now: it may ask for two publishers where it asked for one."""
+    try:
+        considered(freeze, operator.reader.policy, operator.reader.trust)
+    except Unavailable:
+        raise
     except SignoffError:
         return False
     return True

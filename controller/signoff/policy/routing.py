@@ -189,7 +189,8 @@ def route(spec: Spec, policies: Sequence[Published], history: History, checks: S
         rule=strictest.rule,
         requirement=strictest.requirement,
         considered=tuple(
-            ConsideredPolicy(name=one.policy.name, statement=one.policy.statement, rule=one.rule, tier=one.tier) for one in judged
+            ConsideredPolicy(name=one.policy.name, statement=one.policy.statement, second=one.policy.second, rule=one.rule, tier=one.tier)
+            for one in judged
         ),
         inputs=_inputs(spec, judged, history, checks),
     )

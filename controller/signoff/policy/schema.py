@@ -180,11 +180,14 @@ class PolicySpec(Closed):
 
 @dataclass(frozen=True)
 class Published:
-    """A policy that counts: its name, its text, and the digest of the statement that published it."""
+    """A policy that counts: its name, its text, and the digest of the statement that published it; and that of a second publisher's, who
+    agreed to it, where there is one.
+    """
 
     name: str
     spec: PolicySpec
     statement: Digest
+    second: Digest | None = None
 
 
 def read_policy(spec: Json, where: str = "spec") -> PolicySpec:

@@ -150,10 +150,11 @@ class Requirement(Closed):
 
 
 class ConsideredPolicy(Closed):
-    """A published policy that covers this model, and what it says."""
+    """A published policy that covers this model, and what it says. ``second`` is the statement of a second publisher, who agreed to it."""
 
     name: Line
     statement: DigestField
+    second: DigestField | None = None
     rule: Line
     tier: Tier
 

@@ -5,7 +5,8 @@
 2. ``consent.assurance: api-server`` says that who decided rests on the API server's word; the other levels carry a proof, which
    this version does not know and so does not accept.
 3. A submission binds a request's id to who submitted it and when.
-4. A policy counts only as a statement: its exact text, and who applied it.
+4. A policy counts only as a statement: its exact text, and who applied it. Whoever agrees to it makes a statement of their own of the same
+   kind: the same name, the same text, another publisher.
 5. A delegation is a grant: who lets whom decide in their name, on which models and tiers, from when until when, and what the API server
    said of who grants. It is not passed on: whoever decides by one holds it from a person who decides by their own roles.
 """

@@ -14,13 +14,13 @@ from functools import cached_property
 from typing import TypeVar
 
 from signoff.decision.checks import measured
-from signoff.decision.seals import CouldNotTell, Filed, Opened, open_seal, read_published
+from signoff.decision.seals import Agreement, CouldNotTell, Filed, Opened, open_seal, read_published
 from signoff.errors import SignoffError
 from signoff.policy.facts import Measured
 from signoff.policy.schema import Published
 from signoff.record.bundle import Bundle, open_bundle, read_bundle
 from signoff.record.canonical import Json, b64decode, loads
-from signoff.record.freeze import Freeze, freeze_and_value
+from signoff.record.freeze import ConsideredPolicy, Freeze, freeze_and_value
 from signoff.record.promotion import Approver, PromotionStatement
 from signoff.record.request import Target
 from signoff.record.seal import Decided, Seal, SealStatement
@@ -129,7 +129,7 @@ class Case:
         self.outcome = outcome
         self.trust = trust
         self.policies = policies
-        self._published: dict[Digest, Published] = {}
+        self._published: dict[tuple[Digest, Digest | None], Published] = {}
 
     @property
     def bundle(self) -> Bundle:
@@ -173,15 +173,21 @@ class Case:
         live = freeze.live.shown if freeze.live is not None else None
         return measured(freeze.request.spec, self.trust, self.outcome.filed.stored_at, live)
 
-    def published(self, digest: Digest) -> Published:
-        """Return the published policy with this statement's digest; raises as `read_published` does."""
-        known = self._published.get(digest)
+    def published(self, considered: ConsideredPolicy) -> Published:
+        """Return a published policy by the statements that are named of it; raises as `read_published` does."""
+        digest, agreed = considered.statement, considered.second
+        known = self._published.get((digest, agreed))
         if known is not None:
             return known
+        second = Agreement(agreed, self._policy(agreed)) if agreed is not None else None
+        published = read_published(self._policy(digest), self.trust, self.target, digest, second=second)
+        self._published[digest, agreed] = published
+        return published
+
+    def _policy(self, digest: Digest) -> Filed:
         filed = self.policies.get(digest)
         if filed is None:
             raise CouldNotTell(
                 f"the published policy {digest} is not at hand", where="event", mend="verify it in the archive, which holds its policies"
             )
-        published = self._published[digest] = read_published(filed, self.trust, self.target, digest)
-        return published
+        return filed

@@ -6,16 +6,20 @@
 3. A resource that was published, and whose publication does not hold now (edited past admission, its statement lost, its publisher no
    longer trusted), may have been the strictest: for what it covers it cannot be told what is in force, and nothing of that is routed until
    a publisher applies or deletes it. Other models go on.
+4. Where the trust file asks for four eyes, a publication without a second publisher's agreement is not in force yet. What two agreed to
+   before it was changed (``publication.inForce``) stays in force meanwhile, by its archived text; a policy that never was in force routes
+   nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from signoff.archive.store import ArchiveError, Missing
 from signoff.decision.checks import measured_then
-from signoff.decision.seals import CouldNotTell, Filed, NotBelieved, read_published
+from signoff.decision.seals import Agreement, CouldNotTell, Filed, NotBelieved, read_published
 from signoff.errors import SignoffError
 from signoff.policy.routing import derived_again
 from signoff.policy.schema import MAX_POLICY, Published, read_policy
@@ -30,21 +34,29 @@ from signoff.verify.reader import Reader
 
 
 class Unpublished(RecordError):
-    """A policy that admission never published."""
+    """A policy that admission never published, or to which nobody but its publisher has agreed."""
 
 
 @dataclass(frozen=True)
 class InForce:
-    """The policies that count, and in words why others do not."""
+    """The policies that count, and in words why others, or later texts of them, do not."""
 
     published: tuple[Published, ...]
     ignored: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class _Named:
+    """A policy's statement by digest, and that of a second publisher's, where one is named."""
+
+    statement: Digest
+    second: Digest | None
+
+
 def considered(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -> list[Published]:
     """Return the policies that a frozen route names, each by the digest of its statement and believed; raises as `read_published`."""
     target = freeze.request.spec.target
-    return [read_published(filed(one.statement), trust, target, one.statement) for one in freeze.route.considered]
+    return [_read(_Named(one.statement, one.second), filed, trust, target) for one in freeze.route.considered]
 
 
 def refuse_underived(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -> None:
@@ -67,7 +79,9 @@ def in_force(resources: Iterable[Mapping[str, Json]], reader: Reader, spec: Spec
         metadata = resource.get("metadata")
         name = metadata.get("name") if isinstance(metadata, Mapping) else None
         try:
-            published.append(_published(resource, str(name), reader, spec.target))
+            one, later = _published(resource, str(name), reader, spec.target)
+            published.append(one)
+            ignored += [f"policy {name}: its text of now {later}; until then the one before it is in force"] if later else []
         except Unpublished as error:
             ignored.append(f"policy {name}: {error}")
         except (ArchiveError, SignoffError) as error:
@@ -82,11 +96,8 @@ def in_force(resources: Iterable[Mapping[str, Json]], reader: Reader, spec: Spec
 
 def _may_cover(resource: Mapping[str, Json], reader: Reader, spec: Spec) -> bool:
     """Whether a policy that does not hold speaks of the request, by its text of now or by that which was published; unread, it may."""
-    texts: list[Json] = [resource.get("spec")]
     try:
-        texts.append(_as_published(resource, reader))
-    except Missing:
-        pass  # then its text of now is all there is to go by
+        texts = [resource.get("spec"), *_as_published(resource, reader)]
     except SignoffError:
         return True
     for text in texts:
@@ -99,9 +110,19 @@ def _may_cover(resource: Mapping[str, Json], reader: Reader, spec: Spec) -> bool
     return False
 
 
-def _as_published(resource: Mapping[str, Json], reader: Reader) -> Json:
-    digest = parse_digest(_statement(resource), "publication.statement")
-    bundle = read_bundle(reader.policy(digest).bundle, "publication")
+def _as_published(resource: Mapping[str, Json], reader: Reader) -> list[Json]:
+    """Return the texts that a resource's publication names: that of now, and that which is in force until it is agreed to."""
+    publication = _publication(resource)
+    texts: list[Json] = []
+    with suppress(Missing):  # then the resource's own text is all there is to go by
+        texts.append(_text(reader.policy(_digest(publication, "publication"))))
+    if "inForce" in publication:
+        texts.append(_text(reader.policy(_digest(publication["inForce"], "publication.inForce"))))
+    return texts
+
+
+def _text(filed: Filed) -> Json:
+    bundle = read_bundle(filed.bundle, "publication")
     content = read_statement(PolicyStatement, bundle.payload, POLICY_TYPE, "publication").predicate.content
     return loads(b64decode(content, "publication.content"), "publication.content", limit=MAX_POLICY)
 
@@ -111,17 +132,52 @@ def _unknown(name: object, why: str) -> CouldNotTell:
     return CouldNotTell(f"which policies are in force cannot be told, for policy {name} was published and {why}", mend=mend)
 
 
-def _published(resource: Mapping[str, Json], name: str, reader: Reader, target: Target) -> Published:
-    digest = parse_digest(_statement(resource), "publication.statement")
-    published = read_published(reader.policy(digest), reader.trust, target, digest)
+def _published(resource: Mapping[str, Json], name: str, reader: Reader, target: Target) -> tuple[Published, str]:
+    """Return the policy that is in force by a resource, and in words what a later text of it awaits ("" where there is none)."""
+    publication = _publication(resource)
+    named = _named(publication, "publication")
+    if named.second is None and reader.trust.policies.fourEyes:
+        awaits = Unpublished("awaits the agreement of a second publisher", where="publication", mend=f"kubectl signoff policy agree {name}")
+        before = _before(publication)
+        if before is None:
+            raise awaits
+        published = _read(before, reader.policy, reader.trust, target)
+        if published.name != name:
+            raise RecordError("is of another policy", where="publication.inForce")
+        return published, f"{awaits.what} ({awaits.mend})"
+    published = _read(named, reader.policy, reader.trust, target)
     if published.name != name or published.spec != read_policy(resource.get("spec")):
         raise RecordError("was edited after it was published", where="spec")
-    return published
+    return published, ""
 
 
-def _statement(resource: Mapping[str, Json]) -> str:
+def _read(named: _Named, filed: Callable[[Digest], Filed], trust: Trust, target: Target) -> Published:
+    second = Agreement(named.second, filed(named.second)) if named.second is not None else None
+    return read_published(filed(named.statement), trust, target, named.statement, second=second)
+
+
+def _publication(resource: Mapping[str, Json]) -> Mapping[str, Json]:
     publication = resource.get("publication")
-    statement = publication.get("statement") if isinstance(publication, Mapping) else None
-    if not isinstance(statement, str):
+    if not isinstance(publication, Mapping) or not isinstance(publication.get("statement"), str):
         raise Unpublished("is not published", where="publication", mend="a policy publisher must apply it")
-    return statement
+    return publication
+
+
+def _named(publication: Mapping[str, Json], where: str) -> _Named:
+    """Return the statements of a publication; `RecordError` where what stands under ``second`` names none."""
+    if "second" not in publication:
+        return _Named(_digest(publication, where), None)
+    return _Named(_digest(publication, where), _digest(publication["second"], f"{where}.second"))
+
+
+def _before(publication: Mapping[str, Json]) -> _Named | None:
+    """Return what two had agreed to before the text was changed; None where nothing was in force."""
+    if "inForce" not in publication:
+        return None
+    where, before = "publication.inForce", publication["inForce"]
+    return _Named(_digest(before, where), _digest(before, where, "second"))
+
+
+def _digest(value: Json, where: str, name: str = "statement") -> Digest:
+    digest = value.get(name) if isinstance(value, Mapping) else None
+    return parse_digest(digest if isinstance(digest, str) else "", f"{where}.{name}")

@@ -140,7 +140,7 @@ def seals(case: Case) -> None:
 def policies(case: Case) -> None:
     """Rule 11."""
     for considered in case.freeze.route.considered:
-        published = case.published(considered.statement)
+        published = case.published(considered)
         if published.name != considered.name:
             raise NotBelieved(f"{considered.statement} is the policy {published.name}, not {considered.name}", where="event.route")
 
@@ -153,7 +153,7 @@ def route(case: Case) -> None:
         raise NotBelieved("the route's policy, rule and tier are not those of a policy considered", where="event.route")
     asked: list[tuple[tuple[int, int, bool, int], str]] = []
     for considered in frozen.considered:
-        policy = case.published(considered.statement).spec
+        policy = case.published(considered).spec
         if policy.leads_to(considered.rule) != considered.tier:
             raise NotBelieved(f"the policy {considered.name} has no rule {considered.rule} for {considered.tier}", where="event.route")
         if frozen.tier == "tier-3":  # where people decided, the check that would have spared them settles nothing
@@ -163,7 +163,7 @@ def route(case: Case) -> None:
         if considered.name == frozen.policy and policy.tiers[frozen.tier] != frozen.requirement:
             raise NotBelieved(f"the policy {frozen.policy} asks for something else in {frozen.tier}", where="event.route.requirement")
         asked.append((laxity(considered.tier, policy.tiers[considered.tier]), considered.name))
-    hasty = any(case.published(one.statement).spec.is_emergency(one.rule) for one in frozen.considered)
+    hasty = any(case.published(one).spec.is_emergency(one.rule) for one in frozen.considered)
     if hasty != (EMERGENCY in frozen.inputs):
         raise NotBelieved("does not say of itself whether it is an emergency, as its policies do", where="event.route.inputs")
     if hasty and not is_short(case.freeze.request.spec.hours):

@@ -12,7 +12,7 @@ An outcome is believed when all of these hold (`verify`):
  8. identity      the request hashes to the id, and the id is the key under which the outcome lies
  9. submission    who asked is what admission signed for this request
 10. seals         each seal verifies, names this freeze and one of its renditions, bears the verdict, rests on no grant beyond its scope
-11. policies      every policy considered was published by a policy publisher
+11. policies      every policy considered was published by a policy publisher, and a second agreed where the trust file asks for one
 12. route         tier, rule and requirement are those of the strictest policy considered, and tier 3 rests on a check that counts
 13. quorum        distinct people as the route asks (tier 3: the engine), in roles that they hold; nobody who asked, nobody's word twice
 
@@ -142,7 +142,8 @@ class Question:
 
 def policies_named(outcome: Outcome) -> tuple[Digest, ...]:
     """Return the statements of policies that `verify` will ask for, of an outcome that nobody has verified yet; raises `SignoffError`."""
-    return tuple(one.statement for one in outcome.freeze.route.considered)
+    considered = outcome.freeze.route.considered
+    return tuple(digest for one in considered for digest in (one.statement, one.second) if digest is not None)
 
 
 def verify(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed]) -> Verified:
