@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from checking import DRIFTED, ENGINE_GROUP, QUIET, brought, bundle_of, check_of, weekly
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -24,6 +25,7 @@ from tests.webhook.reviews import CREDENTIAL, user
 Value = dict[str, Any]
 
 FLUX = "flux-system:flux"
+ENGINE, OPERATOR = "signoff-system:signoff-engine", "signoff-system:signoff-operator"
 GROUPS = {
     "ben": ("model-approvers",),  # submits
     "ana": ("model-approvers",),  # the author whom the requests name
@@ -34,13 +36,21 @@ GROUPS = {
     "flo": ("model-approvers",),  # may enter Pods beside the pipeline
     "gil": ("model-approvers",),  # whom Kubernetes does not let approve
     "eve": (),
+    "erik": (),  # a deputy, who holds no role
+    "mallory": (ENGINE_GROUP,),  # whose certificate says that she is a service of signoff's namespace
     "paula": (),  # publishes policies
 }
 PEOPLE = sorted(GROUPS)
 AUTHOR, PUBLISHER = "ana@bank.example", "paula@bank.example"
-MAY_APPROVE = {f"{name}@bank.example" for name in GROUPS if name not in {"gil", "eve"}}
+SERVICES = {
+    "flux": (FLUX, ()),  # submits
+    "engine": (ENGINE, ("system:serviceaccounts", ENGINE_GROUP)),
+    "operator": (OPERATOR, ("system:serviceaccounts", ENGINE_GROUP)),  # of the engine's namespace, and no engine
+}
+KUBERNETES = "https://kubernetes.bank.example"
+ACCOUNT = "system:serviceaccount:"
+MAY_APPROVE = {f"{name}@bank.example" for name in GROUPS if name not in {"gil", "eve"}} | {ACCOUNT + ENGINE, ACCOUNT + OPERATOR}
 WAYS = {"flo@bank.example": "enter Pods beside it"}
-SERVICE: Value = {"username": f"system:serviceaccount:{FLUX}", "groups": [], "extra": {CREDENTIAL: ["JTI=5e0b"]}}
 
 MODELS = ("credit-a", "credit-b")
 LABELS = {"credit": {"signoff.dev/environment": "production"}, "batch": {"signoff.dev/environment": "production"}}
@@ -51,13 +61,33 @@ def issuers() -> tuple[Issuer, ...]:
     return tuple(Issuer.model_validate(one) for one in ISSUERS)
 
 
-def person(name: str) -> Value:
-    """What the API server says of who sends a request."""
-    return SERVICE if name == "flux" else user(name, *GROUPS[name])
+def person(name: str, *groups: str) -> Value:
+    """What the API server says of who sends a request, with further groups."""
+    if name not in SERVICES:
+        return user(name, *GROUPS[name], *groups)
+    subject, own = SERVICES[name]
+    return {
+        "username": f"{ACCOUNT}{subject}",
+        "groups": [*own, *groups, "system:authenticated"],
+        "extra": {CREDENTIAL: ["JTI=5e0b"]},
+    }
 
 
 def name_of(subject: str) -> str:
-    return "flux" if subject == FLUX else subject.partition("@")[0]
+    return next((name for name, (account, _) in SERVICES.items() if account == subject), subject.partition("@")[0])
+
+
+def subject_of(name: str) -> str:
+    return SERVICES[name][0] if name in SERVICES else f"{name}@bank.example"
+
+
+def groups_of(name: str) -> set[str]:
+    return set(SERVICES[name][1] if name in SERVICES else GROUPS[name])
+
+
+def lets_approve(name: str) -> bool:
+    """Whether Kubernetes lets somebody approve."""
+    return person(name)["username"] in MAY_APPROVE
 
 
 def policy_text(roles: Value, models: str = "credit-*") -> Value:
@@ -78,12 +108,30 @@ def by_history(first: Value, later: Value) -> Value:
     return text
 
 
+class Repeatable(PemSigner):
+    """A signer that signs the same bytes alike (RFC 6979), so that a history can be played again byte for byte."""
+
+    def __init__(self, number: int) -> None:
+        key = ec.derive_private_key(number, ec.SECP256R1())
+        super().__init__(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+
+    def sign(self, data: bytes) -> bytes:
+        return self._key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+
+
+KEYS = {use: [Repeatable(first + number) for number in range(4)] for use, first in (("seal", 1000), ("event", 2000), ("check", 3000))}
+CHECKERS = tuple(one.key_id for one in KEYS["check"])
+"""The keys that the weekly policy names: the first, and those that follow it."""
+UNNAMED, STRANGER = Repeatable(4000), Repeatable(5000)
+"""A checker of the trust file whom no policy names, and somebody whom nothing names."""
+
 TEXTS = {
     "one": policy_text({"approver": 1}),
     "two": policy_text({"approver": 2}),
     "mixed": policy_text({"approver": 1, "risk": 1}),
     "first": by_history({"approver": 2}, {"approver": 1}),
     "narrow": policy_text({"approver": 1}, models="credit-a"),
+    "weekly": weekly(policy_text({"approver": 1}), *CHECKERS),
 }
 POLICY_NAMES = ("credit-models", "house-rule")
 
@@ -105,8 +153,16 @@ def image_of(model: str, version: int) -> str:
     return digest(model, version)
 
 
-def promotion(model: str, version: int, incumbent: int | None, attempt: int, cluster: str = "demo", valid_for: str | None = None) -> Value:
-    """A ModelPromotion with a small desk."""
+def promotion(
+    model: str,
+    version: int,
+    incumbent: int | None,
+    attempt: int,
+    cluster: str = "demo",
+    valid_for: str | None = None,
+    check: tuple[str, int] | None = None,
+) -> Value:
+    """A ModelPromotion with a small desk. ``check`` is what it brings along, of `CHECKS`, by the checker's key of that number."""
     spec: Value = deepcopy(SPEC)
     image = image_of(model, version)
     metrics = [{"name": "auc", "value": "0.81"}]
@@ -124,28 +180,51 @@ def promotion(model: str, version: int, incumbent: int | None, attempt: int, clu
     if valid_for:
         spec["validFor"] = valid_for
     name = f"{model}-{version}-{'new' if incumbent is None else incumbent}-{attempt}-{cluster}-{valid_for or 'ever'}"
+    if check is not None:
+        kind, number = check
+        spec["checks"] = checks(spec, kind, KEYS["check"][number])
+        name += f"-{kind}-{number}"
     return {"apiVersion": "signoff.dev/v1alpha1", "kind": "ModelPromotion", "metadata": {"name": name, "namespace": "credit"}, "spec": spec}
 
 
-class Repeatable(PemSigner):
-    """A signer that signs the same bytes alike (RFC 6979), so that a history can be played again byte for byte."""
-
-    def __init__(self, number: int) -> None:
-        key = ec.derive_private_key(number, ec.SECP256R1())
-        super().__init__(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-
-    def sign(self, data: bytes) -> bytes:
-        return self._key.sign(data, ec.ECDSA(hashes.SHA256(), deterministic_signing=True))
+CHECKS = ("good", "drifted", "stranger", "unnamed", "candidate", "incumbent", "data", "two")
 
 
-KEYS = {"seal": [Repeatable(1000 + number) for number in range(4)], "event": [Repeatable(2000 + number) for number in range(4)]}
+def checks(spec: Value, kind: str, checker: Repeatable) -> list[Value]:
+    """What a request brings along: a good check, or one that is not what it ought to be, or two."""
+    other = digest("another")
+
+    def change(check: Value) -> None:
+        if kind == "candidate":
+            check["candidate"]["digest"] = other
+        elif kind == "incumbent":
+            check["incumbent"] = {"version": "9.0", "digest": other}
+        elif kind == "data":
+            check["datasets"][0]["digest"] = other
+
+    signer = {"stranger": STRANGER, "unnamed": UNNAMED}.get(kind, checker)
+    first = brought(bundle_of(check_of(spec, DRIFTED if kind == "drifted" else QUIET, change), signer))
+    again = brought(bundle_of(check_of(spec, {**QUIET, "auc": "0.8128"}), signer))
+    return [first, again] if kind == "two" else [first]
+
+
+def delegation(name: str, to: str, tiers: tuple[str, ...], models: str, begins: datetime, ends: datetime) -> Value:
+    spec = {
+        "to": {"issuer": PAULA.issuer, "subject": subject_of(to)},
+        "models": [models],
+        "tiers": list(tiers),
+        "validFrom": format_time(begins),
+        "validUntil": format_time(ends),
+        "reason": "Two weeks in the mountains.",
+    }
+    return {"apiVersion": "signoff.dev/v1alpha1", "kind": "PromotionDelegation", "metadata": {"name": name}, "spec": spec}
 
 
 @dataclass
 class Keyring:
     """The trust file as it changes: the keys in use, and when each began and ended."""
 
-    current: dict[str, int] = field(default_factory=lambda: {"seal": 0, "event": 0})
+    current: dict[str, int] = field(default_factory=lambda: {"seal": 0, "event": 0, "check": 0})
     begun: dict[str, datetime] = field(default_factory=dict)
     ended: dict[str, tuple[str, datetime]] = field(default_factory=dict)
     version: int = 1
@@ -164,9 +243,18 @@ class Keyring:
         self.begun[self.signer(use).key_id] = parse_time(format_time(now))
         self.version += 1
 
+    def has_ended(self, *uses: str, how: str = "") -> bool:
+        """Whether a key of these uses has ended, or has ended in this manner."""
+        ends = ((use, self.ended.get(one.key_id)) for use in uses for one in KEYS[use])
+        return any(end is not None and how in {"", end[0]} for _, end in ends)
+
+    def names(self, key: str) -> bool:
+        """Whether the trust file names a key: those of use and those that were."""
+        return not any(key == one.key_id for use, last in self.current.items() for one in KEYS[use][last + 1 :])
+
     def is_good(self, key: str, at: datetime) -> bool:
         """Whether what was stored at a time under this key counts."""
-        if key in self.begun and at < self.begun[key]:
+        if not self.names(key) or (key in self.begun and at < self.begun[key]):
             return False
         return key not in self.ended or at < self.ended[key][1]
 
@@ -181,10 +269,12 @@ class Keyring:
                     how, at = self.ended[signer.key_id]
                     changes |= {"compromised": {"at": format_time(at)}} if how == "compromised" else {"validUntil": format_time(at)}
                 keys.append(trusted_key(signer, use, **changes))
+        keys.append(trusted_key(UNNAMED, "check"))
+        engines = [{"issuer": KUBERNETES, "subject": ENGINE}]
         value = {
             "format": "signoff.dev/trust/v1",
             "version": self.version,
             "keys": keys,
-            "policies": {"publishers": [{"issuer": PAULA.issuer, "subject": PAULA.subject}], "fourEyes": False},
+            "policies": {"publishers": [{"issuer": PAULA.issuer, "subject": PAULA.subject}], "fourEyes": False, "engines": engines},
         }
         return read_trust(dumps(value))

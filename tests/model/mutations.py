@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 
 from signoff.archive.file import FileStore
-from signoff.decision import eligibility, seals
+from signoff.decision import checks, delegations, eligibility, seals
 from signoff.gate import memory
 from signoff.operator import commit, reconcile
 from signoff.policy import quorum, routing
 from signoff.policy.facts import facts_of
 from signoff.policy.quorum import Quorum
 from signoff.policy.routing import Step
+from signoff.policy.schema import PolicySpec
 from signoff.record.canonical import dumps
 from signoff.record.promotion import PROMOTION_TYPE, SealedDecision, as_json
 from signoff.record.values import sha256
@@ -226,6 +227,152 @@ def changed_request(patch: Patch) -> None:
     patch.setitem(apiserver.CHECK, "modelpromotions", lambda witness, review: _unless_update(promotions.check, witness, review, Reply))
 
 
+class Anything:
+    """Equal to everything, and holds everything."""
+
+    def __eq__(self, _: object) -> bool:
+        return True
+
+    def __ne__(self, _: object) -> bool:
+        return False
+
+    def __hash__(self) -> int:
+        return 0
+
+    def __contains__(self, _: object) -> bool:
+        return True
+
+
+def check_by_any_key(patch: Patch) -> None:
+    """A check counts by whichever key it is signed."""
+    patch.setattr(checks, "signed_by", lambda _, trust, *__: trust.keys[0])
+    patch.setattr(checks, "require_key", nothing)
+    patch.setattr(PolicySpec, "keys_of", lambda *_: Anything())
+
+
+def check_by_an_ended_key(patch: Patch) -> None:
+    """A check counts though its key has ended, or was in other hands."""
+    from signoff.record import trust
+
+    real = checks.require_key
+
+    def require(*arguments: Any) -> None:
+        with patch.context() as meanwhile:
+            meanwhile.setattr(seals, "valid_when_stored", lambda *_: trust.Answer.YES)
+            real(*arguments)
+
+    patch.setattr(checks, "require_key", require)
+
+
+def foreign_check(patch: Patch) -> None:
+    """A check counts whatever candidate it measured."""
+    patch.setattr(checks, "candidate_of", lambda _: Anything())
+
+
+def old_check(patch: Patch) -> None:
+    """A check counts whatever it compared the candidate with."""
+    real = checks._require_of
+    patch.setattr(checks, "_require_of", lambda check, spec, _: real(check, spec, check.incumbent))
+
+
+def any_figures(patch: Patch) -> None:
+    """A condition on figures holds whatever they are."""
+    real = routing.holds
+    patch.setattr(routing, "holds", lambda *arguments, check=None, **named: check is not None or real(*arguments, check=check, **named))
+
+
+def person_in_tier_3(patch: Patch) -> None:
+    """Whoever bears the engine's group decides in tier 3."""
+    real = eligibility._require_kind
+    patch.setattr(eligibility, "_require_kind", lambda tier, *rest, **named: None if tier == "tier-3" else real(tier, *rest, **named))
+
+
+def engine_among_people(patch: Patch) -> None:
+    """The engine decides in any tier, if it bears the groups."""
+    real = eligibility._require_kind
+    patch.setattr(eligibility, "_require_kind", lambda *arguments, is_engine: None if is_engine else real(*arguments, is_engine=is_engine))
+
+
+def idle_engine(patch: Patch) -> None:
+    """The engine leaves alone what its policy lets it approve."""
+    from tests.model import simulation
+
+    patch.setattr(simulation, "awaits", lambda _: False)
+
+
+def endless_grant(patch: Patch) -> None:
+    """A grant counts after its end."""
+    real = decisions.require_scope
+
+    def scope(grant: Any, grantee: Any, freeze: Any, _: Any, *where: Any) -> None:
+        real(grant, grantee, freeze, grant.validFrom, *where)
+
+    for room in (decisions, delegations):
+        patch.setattr(room, "require_scope", scope)
+
+
+def wide_grant(patch: Patch) -> None:
+    """A grant counts on whatever model and tier."""
+    real = decisions.require_scope
+
+    def scope(grant: Any, grantee: Any, freeze: Any, time: Any, *where: Any) -> None:
+        wide = grant.model_copy(update={"models": ("*",), "tiers": ("tier-1", "tier-2")})
+        real(wide, grantee, freeze, time, *where)
+
+    for room in (decisions, delegations):
+        patch.setattr(room, "require_scope", scope)
+
+
+def anybodys_grant(patch: Patch) -> None:
+    """A grant counts for whoever names it."""
+    real = decisions.require_scope
+    for room in (decisions, delegations):
+        patch.setattr(room, "require_scope", lambda grant, _, *rest: real(grant, grant.grantee, *rest))
+
+
+def lasting_grant(patch: Patch) -> None:
+    """A grant that was taken back counts."""
+    from tests.model.apiserver import NotFound, WebhooksCluster
+
+    real, seen = WebhooksCluster.delegation, dict[str, Any]()
+
+    def delegation(self: Any, name: str) -> Any:
+        try:
+            seen[name] = real(self, name)
+        except NotFound:
+            if name not in seen:
+                raise
+        return seen[name]
+
+    patch.setattr(WebhooksCluster, "delegation", delegation)
+
+
+def two_voices(patch: Patch) -> None:
+    """Who granted and who decides by the grant count as two."""
+    patch.setattr(quorum, "_each_word_once", list)
+
+
+def own_roles(patch: Patch) -> None:
+    """By a grant somebody decides in their own roles, and not in those of whoever granted it."""
+    real = decisions.standing
+    patch.setattr(decisions, "standing", lambda freeze, who, also, _, **named: real(freeze, who, also, None, **named))
+
+
+def deaf_to_the_grantor(patch: Patch) -> None:
+    """Nobody asks what Kubernetes lets a grantor approve, nor whether they could be the pipeline."""
+    for name in ("_require_verb", "_require_apart"):
+        patch.setattr(decisions, name, _of_presser(getattr(decisions, name)))
+
+
+def _of_presser(real: Callable[..., None]) -> Callable[..., None]:
+    # The presser's own groups hold what the API server adds to everybody's; a grantor's are asked about by name and groups alone.
+    def require(witness: Any, *rest: Any) -> None:
+        if all("extra" in one for one in rest if isinstance(one, dict)):
+            real(witness, *rest)
+
+    return require
+
+
 def without(patch: Patch, name: str) -> None:
     """Switch a rule of the verifier off."""
     import dataclasses
@@ -271,5 +418,20 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
         second_verdict,
         changed_request,
         no_expiry,
+        check_by_any_key,
+        check_by_an_ended_key,
+        foreign_check,
+        old_check,
+        any_figures,
+        person_in_tier_3,
+        engine_among_people,
+        idle_engine,
+        endless_grant,
+        wide_grant,
+        anybodys_grant,
+        lasting_grant,
+        two_voices,
+        own_roles,
+        deaf_to_the_grantor,
     )
 }

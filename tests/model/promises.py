@@ -10,6 +10,10 @@
     which asked for no less than the policies in force; an event holds as many of them as its freeze asks for, each archived before it and
     carried by a PromotionDecision; nobody who asked counts; of two approved against one incumbent the first goes live (by one operator:
     two at once are one too many, and only the slot of one request is decided between them).
+    In tier 3 the engine alone decides, and it decides nothing else; such an event holds a check by the checker's key, of this very
+    candidate against what was live, with figures that meet the condition. Who decides in somebody's name does so by a grant that is
+    there, that names them, this model and this tier, and whose time it is; both are apart from who asked; the roles and the verb are
+    those of who granted it, and nobody's word counts twice.
  5. Every promotion has its event. A quorum leads to its event by the next look that nothing disturbs, and the pointers by which the gate
     finds it lie there before it.
  6. The archive alone suffices. A cluster made anew from the same manifests comes to the same outcomes.
@@ -27,10 +31,11 @@ from typing import Any
 
 from signoff.archive import layout
 from signoff.record.canonical import b64decode
-from signoff.record.values import parse_time
+from signoff.record.values import Digest, parse_time
 from tests.model import bank, reading
 from tests.model.archive import Archive, Entry
 from tests.model.reading import Event, Frozen, Routed, digest_of, suffices
+from tests.model.weighing import COUNTS, NOT_BY, RULE, Grant, is_of, is_quiet, weighed
 
 Value = dict[str, Any]
 FRESH, FRESH_NEGATIVE, GRACE = 10.0, 2.0, 900.0
@@ -44,6 +49,7 @@ class Press:
     freeze: str
     verdict: str
     may: bool
+    grant: Grant | None = None
 
 
 @dataclass
@@ -65,6 +71,10 @@ class Promises:
     presses: dict[tuple[str, str], tuple[str, Entry]] = field(default_factory=dict)
     pressing: Press | None = None
     publishing: str = ""
+    granting: Value | None = None
+    """The statement that somebody asks the door to sign, but for its time and method."""
+    grants: dict[str, Grant] = field(default_factory=dict)
+    """What was granted, by the grant's name, whether or not it was taken back."""
     looks: list[Look] = field(default_factory=list)
     objects: dict[Any, Value] = field(default_factory=dict)
     """The API server's objects."""
@@ -77,7 +87,8 @@ class Promises:
     @property
     def is_calm(self) -> bool:
         """Whether nothing is wrong in the world, so that it is known exactly what must happen."""
-        return not (self.archive.touched or self.keyring.ended or self.edited or self.archive.faults.down)
+        lost = self.keyring.has_ended("seal", "event")
+        return not (self.archive.touched or lost or self.edited or self.archive.faults.down)
 
     def promotion(self, name: str) -> Value | None:
         return self.objects.get(("modelpromotions", "credit", name))
@@ -86,14 +97,14 @@ class Promises:
         return request in self.events and self.archive.is_honest(layout.event(request))
 
     def live(self, model: str) -> Event | None:
-        """The model's promotion that the archive took last."""
+        """The model's promotion that the archive took last, of those whose keys are good."""
         ours = (one for one in self.events.values() if self.freezes[one.freeze].model == model)
-        promoted = [one for one in ours if one.promotes and self.has_event(one.id)]
+        promoted = [one for one in ours if one.promotes and self.counts(one)]
         return max(promoted, key=lambda one: one.stored_at, default=None)
 
-    def route(self, spec: Value) -> Routed | None:
+    def route(self, spec: Value, live: Event | None) -> Routed | None:
         """Who is asked by the policies in force, and why; None where there are none, or where they cannot be reconciled."""
-        model, live = spec["model"]["name"], self.live(spec["model"]["name"])
+        model, promoted = spec["model"]["name"], self.freezes[live.freeze] if live else None
         major = spec.get("materiality", {}).get("change") == "major"
         inputs = {"environment": "production", "model": model, "namespaces": "credit"}
         covering: list[tuple[str, int, str, str, dict[str, int]]] = []
@@ -104,10 +115,16 @@ class Promises:
             if text["models"][0]["names"][0] not in {"credit-*", model}:
                 continue
             tier, rule = "tier-2", "named-individual"
-            if "tier-1" in text["tiers"]:
-                promoted = self.freezes[live.freeze] if live else None
+            if set(text["tiers"]) != {"tier-2"}:
                 inputs["incumbent"] = f"{promoted.spec['model']['version']} ({promoted.tier})" if promoted else "none"
                 inputs["valid for"] = spec.get("validFor") or "no end"
+            if "tier-3" in text["tiers"]:
+                how, said = weighed(self.keyring, spec, self._shown(promoted), self.archive.clock.now())
+                inputs[f"{how}, {name}"] = said
+                if how == COUNTS:
+                    tier, rule = "tier-3", RULE
+                    inputs[f"condition of {rule}, {name}"] = text["rules"][0]["when"]
+            if "tier-1" in text["tiers"]:
                 tier, rule = ("tier-2", "later") if live else ("tier-1", "first")
                 if major and live:
                     tier, rule = "tier-1", "major"
@@ -125,7 +142,8 @@ class Promises:
     def fitting(self, promotion: Value) -> list[Frozen]:
         """The freezes of a promotion that still say what would be frozen now."""
         spec, name = promotion["spec"], promotion["metadata"]["name"]
-        live, route = self.live(spec["model"]["name"]), self.route(spec)
+        live = self.live(spec["model"]["name"])
+        route = self.route(spec, live)
         return [
             one
             for _, one in sorted(self.freezes.items())
@@ -147,30 +165,74 @@ class Promises:
     def rejections(self, freeze: Frozen) -> list[Entry]:
         return [entry for _, entry in self._seals(freeze, "Reject")]
 
-    def suffices(self, freeze: Frozen, people: list[str]) -> bool:
-        holders = [frozenset(role for role, groups in freeze.roles.items() if groups & set(bank.GROUPS[who])) for who in people]
-        return suffices(freeze.asks, holders)
+    def holder(self, freeze: str, who: str) -> str:
+        """Whose word it was that somebody gave: by a grant the grantor's."""
+        grant = reading.grant_in(self.presses[(freeze, who)][1].data)
+        return bank.name_of(grant.predicate["grantor"]["subject"]) if grant else who
 
-    def may(self, who: str, freeze: str, verdict: str, name: str) -> bool:
+    def suffices(self, freeze: Frozen, people: list[str]) -> bool:
+        """Whether those who approved are enough: voices are counted, and each but once."""
+        voices = {self.holder(freeze.digest, who) for who in people}
+        return suffices(freeze.asks, [self._roles(freeze, voice) for voice in sorted(voices)])
+
+    def may(self, who: str, freeze: str, verdict: str, name: str, grant: str = "") -> bool:
         """Whether the door must seal this press, in a calm world."""
         frozen, promotion = self.freezes.get(freeze), self.promotion(name)
-        if frozen is None or promotion is None or who not in bank.GROUPS or (frozen.name, frozen.spec) != (name, promotion["spec"]):
+        if frozen is None or promotion is None or (frozen.name, frozen.spec) != (name, promotion["spec"]):
             return False
-        asked = frozen.claimants | {promotion["submission"]["subject"]}
-        if f"{who}@bank.example" in asked or (who == "flo" and bank.FLUX in asked) or f"{who}@bank.example" not in bank.MAY_APPROVE:
+        given = self.grants.get(grant)
+        if grant and not (given is not None and self._stands(given) and given.fits(who, frozen, self.archive.clock.now())):
             return False
-        route = self.route(frozen.spec)
-        if not any(groups & set(bank.GROUPS[who]) for groups in frozen.roles.values()):
+        voice = given.grantor if given is not None else who
+        if (who == "engine") != (frozen.tier == "tier-3") or who in {"flux", "operator"}:
             return False
-        if route is None or route.tier < frozen.tier or not _includes(frozen.asks, route.asks):
+        if any(self._asked(one, frozen, promotion) for one in (who, voice)):
+            return False
+        if not bank.lets_approve(voice) or not self._roles(frozen, voice) or not self._holds_still(frozen):
             return False
         stored = self.presses.get((freeze, who))
-        if stored is not None and stored[0] != verdict:
+        if stored is not None and (stored[0] != verdict or not self._is_by(stored[1], given)):
             return False
         if self.has_event(frozen.id):
             return stored is not None
         live = self.live(frozen.model)
         return frozen.live == (live.digest if live else None)
+
+    def _roles(self, frozen: Frozen, who: str) -> frozenset[str]:
+        return frozenset(role for role, groups in frozen.roles.items() if groups & bank.groups_of(who))
+
+    def _asked(self, who: str, frozen: Frozen, promotion: Value) -> bool:
+        asked = frozen.claimants | {promotion["submission"]["subject"]}
+        return bank.subject_of(who) in asked or (who == "flo" and bank.FLUX in asked)
+
+    def _stands(self, grant: Grant) -> bool:
+        """Whether a grant is there and archived."""
+        there = ("promotiondelegations", "", grant.name) in self.objects
+        return there and self.archive.is_honest(layout.statement("delegation", Digest(grant.statement)))
+
+    def _is_by(self, entry: Entry, grant: Grant | None) -> bool:
+        carried = reading.grant_in(entry.data)
+        return (carried.digest if carried else None) == (grant.statement if grant else None)
+
+    def _holds_still(self, frozen: Frozen) -> bool:
+        """Whether a freeze's route follows still from what was frozen, and the policies in force ask for no more."""
+        live = next((one for one in self.events.values() if one.digest == frozen.live), None)
+        if live is not None and not self.counts(live):
+            if "incumbent" in frozen.routed.inputs:
+                return False
+            live = None
+        route = self.route(frozen.spec, live)
+        if route is None or route.tier < frozen.tier or not _includes(frozen.asks, route.asks):
+            return False
+        return self._weighs(frozen, self.archive.clock.now())
+
+    def _weighs(self, frozen: Frozen, at: datetime) -> bool:
+        """Whether the checks weigh at a time as the frozen inputs say."""
+        said = {(key.partition(",")[0], value) for key, value in frozen.routed.inputs.items() if key.startswith((COUNTS, NOT_BY))}
+        return not said or said == {weighed(self.keyring, frozen.spec, frozen.shown, at)}
+
+    def _shown(self, promoted: Frozen | None) -> tuple[str, str] | None:
+        return (promoted.spec["model"]["version"], promoted.image) if promoted else None
 
     def expected(self, name: str) -> str:
         """The state that a look must come to in a calm world."""
@@ -180,11 +242,13 @@ class Promises:
             return "OtherCluster"
         of_request = [one for one in self.freezes.values() if (one.name, one.spec) == (name, spec)]
         for one in of_request:
+            if self.has_event(one.id) and not self.counts(self.events[one.id]):
+                return "ArchiveAltered"
             if self.has_event(one.id):
                 return "Promoted" if self.events[one.id].promotes else "Rejected"
-        if self.route(spec) is None:
-            return "NoPolicy"
         live, named = self.live(spec["model"]["name"]), spec["model"].get("incumbent")
+        if self.route(spec, live) is None:
+            return "NoPolicy"
         if live is not None and (named is None or named["digest"] != self.freezes[live.freeze].image):
             return "Stale"
         fitting = self.fitting(promotion)
@@ -212,6 +276,8 @@ class Promises:
             self._watch_freeze(entry)
         elif folder == "seals":
             self._watch_seal(entry)
+        elif entry.key.startswith("statements/delegation/"):
+            self._watch_grant(entry)
         elif folder == "statements":
             assert self.publishing == "paula", f"promise 4: {self.publishing or 'nobody'} published a policy"
         elif folder == "events":
@@ -225,12 +291,19 @@ class Promises:
             assert found is not None and digest_of(found.data) == digest, f"promise 3: {digest} was shown and is not archived"
         self.freezes[frozen.digest] = frozen
 
+    def _watch_grant(self, entry: Entry) -> None:
+        said = {name: value for name, value in reading.signed(entry.data).predicate.items() if name not in {"time", "method"}}
+        assert said == self.granting, f"promise 4: nobody granted {said}"
+
     def _watch_seal(self, entry: Entry) -> None:
         seal = reading.signed(entry.data).predicate
         said = (bank.name_of(seal["decided"]["principal"]["subject"]), seal["freeze"], seal["decided"]["verdict"])
         press = self.pressing
         assert press is not None and said == (press.who, press.freeze, press.verdict), f"promise 4: nobody pressed {said}"
         assert press.may, f"promise 4: {said} was sealed, and ought to have been refused"
+        assert self._is_by(entry, press.grant), f"promise 4: {said} was sealed in another's name"
+        tier = self.freezes[press.freeze].tier
+        assert (press.who == "engine") == (tier == "tier-3"), f"promise 4: {press.who} was sealed in {tier}"
         assert seal["rendition"] in self.freezes[press.freeze].renditions, "promise 3: sealed what was not shown"
         assert entry.key == layout.seal(press.freeze, seal["decided"]["principal"]["issuer"], seal["decided"]["principal"]["subject"])
         self.presses[(press.freeze, press.who)] = (press.verdict, entry)
@@ -250,6 +323,10 @@ class Promises:
             assert pressed is not None and pressed[0] == verdict == wanted, f"promise 4: {who} did not {wanted} this freeze"
             assert pressed[1].data == bundle, f"promise 4: the seal of {who} is not the archived one"
             assert subject not in frozen.claimants, f"promise 4: {who} asked for it"
+            self._judge_grant(frozen, who, bundle)
+        voices = [self.holder(event.freeze, who) for who in people]
+        assert len(set(voices)) == len(voices), "promise 4: somebody's word counted twice"
+        self._judge_tier(frozen, people, entry.stored_at)
         if event.promotes:
             assert self.suffices(frozen, people), f"promise 4: {people} do not suffice"
             assert set(people) <= set(self.carried(frozen)), "promise 4: a seal that no PromotionDecision carries"
@@ -261,6 +338,24 @@ class Promises:
         for key in self.pointers(frozen, promotes=event.promotes):
             assert key in self.archive.ledger, f"promise 5: {key} was not there before the event"
         self.events[event.id] = event
+
+    def _judge_grant(self, frozen: Frozen, who: str, seal: bytes) -> None:
+        carried = reading.grant_in(seal)
+        if carried is None:
+            return
+        given = next((one for one in self.grants.values() if one.statement == carried.digest), None)
+        pressed = parse_time(reading.signed(seal).predicate["decided"]["time"])
+        assert given is not None and given.fits(who, frozen, pressed), f"promise 4: {who} decided by a grant that does not let them"
+        assert bank.subject_of(given.grantor) not in frozen.claimants, f"promise 4: {given.grantor} asked for it"
+
+    def _judge_tier(self, frozen: Frozen, people: list[str], at: datetime) -> None:
+        """In tier 3 the engine decided, on what a check bears out; in no other did it."""
+        assert ("engine" in people) == (frozen.tier == "tier-3"), f"promise 4: {people} decided in {frozen.tier}"
+        if frozen.tier == "tier-3":
+            assert people == ["engine"], f"promise 4: {people} decided in tier-3"
+            theirs = [one for one in frozen.checks if one.key in bank.CHECKERS and self.keyring.is_good(one.key, at)]
+            good = [one for one in theirs if not is_of(one, frozen.spec, frozen.shown) and is_quiet(one)]
+            assert good, "promise 4: in tier-3 without a check that bears it out"
 
     def pointers(self, frozen: Frozen, *, promotes: bool) -> list[str]:
         history = layout.model_pointer(frozen.model, "production", frozen.id)
@@ -276,25 +371,33 @@ class Promises:
 
     # --- what runs ----------------------------------------------------------------------------------------------------------
 
-    def believed(self, event: Event) -> bool:
-        """Whether an event counts, by the archive and the trust file as they are.
+    def counts(self, event: Event) -> bool:
+        """Whether an event counts, by its bytes and by the trust file as it is.
 
         A policy's statement counts even where the enemy touched it: it is content-addressed, and a reader may have kept it.
         """
         frozen, at = self.freezes[event.freeze], event.stored_at
-        keys = [event.key, *(reading.signed(one).key for one in event.seals), *(one.key for one in frozen.submissions)]
+        grants = (reading.grant_in(one) for one in event.seals)
+        inside = [one.key for one in (*(reading.signed(one) for one in event.seals), *grants, *frozen.submissions) if one is not None]
+        if any(one.startswith(COUNTS) for one in frozen.routed.inputs):
+            inside += [one.key for one in frozen.checks if one.key in bank.CHECKERS]
         statements = [self.archive.ledger.get(layout.statement("policy", one)) for one in frozen.statements]
         return (
             self.has_event(event.id)
-            and all(self.keyring.is_good(key, at) for key in keys)
+            and all(self.keyring.is_good(key, at) for key in (event.key, *inside))
             and all(one is not None and self.keyring.is_good(reading.signed(one.data).key, one.stored_at) for one in statements)
-            and self.archive.path(layout.subject_pointer(frozen.image, "production", event.id)).exists()
         )
+
+    def believed(self, event: Event) -> bool:
+        """Whether an event counts, and whoever has a digest alone can find it."""
+        pointer = layout.subject_pointer(self.freezes[event.freeze].image, "production", event.id)
+        return self.counts(event) and self.archive.path(pointer).exists()
 
     def verifies(self, event: Event) -> bool:
         """Whether who remembers nothing, as the audit does, believes an event and so looks for what it names."""
-        statements = self.freezes[event.freeze].statements
-        return self.believed(event) and all(self.archive.is_honest(layout.statement("policy", one)) for one in statements)
+        frozen = self.freezes[event.freeze]
+        whole = all(self.archive.is_honest(layout.statement("policy", one)) for one in frozen.statements)
+        return self.counts(event) and whole and self._weighs(frozen, event.stored_at)
 
     def ran(self, digest: str, namespace: str, *, admitted: bool) -> None:
         """Judge an answer of the gate (promises 1 and 7)."""
@@ -336,4 +439,6 @@ class Promises:
 
 
 def _includes(asks: dict[str, int], other: dict[str, int]) -> bool:
+    if other == {"engine": 1} and asks != other:
+        return True  # people stand in for the engine
     return sum(asks.values()) >= sum(other.values()) and all(asks.get(role, 0) >= count for role, count in other.items())

@@ -7,6 +7,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 Value = dict[str, Any]
@@ -45,11 +46,14 @@ class Frozen:
     cluster: str
     spec: Value
     live: str | None
+    shown: tuple[str, str] | None
+    """What was live: its version, and the image's digest."""
     routed: Routed
     statements: tuple[str, ...]
     roles: dict[str, frozenset[str]]
     claimants: frozenset[str]
     submissions: tuple[Signed, ...]
+    checks: tuple[Signed, ...]
     named: tuple[str, ...]
     renditions: tuple[str, ...]
 
@@ -82,6 +86,7 @@ def digest_of(data: bytes) -> str:
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
+@lru_cache(maxsize=10_000)
 def signed(bundle: bytes) -> Signed:
     value = json.loads(bundle)
     payload = base64.b64decode(value["dsseEnvelope"]["payload"])
@@ -90,10 +95,23 @@ def signed(bundle: bytes) -> Signed:
     return Signed(key, statement["predicateType"].split("/")[-2], statement["predicate"], digest_of(payload))
 
 
+def checks_of(spec: Value) -> tuple[Signed, ...]:
+    """What a request brings along as checks, not believed."""
+    return tuple(signed(base64.b64decode(one["bundle"])) for one in spec.get("checks", ()))
+
+
+def grant_in(seal: bytes) -> Signed | None:
+    """The grant that a seal carries, if it does."""
+    carried = signed(seal).predicate["decided"]["delegation"]
+    return signed(base64.b64decode(carried[0]["bundle"])) if carried else None
+
+
 def frozen(payload: bytes) -> Frozen:
     value = json.loads(payload)
     spec, route = value["request"]["spec"], value["route"]
-    roles = route["requirement"]["roles"]
+    roles, live = route["requirement"]["roles"], value.get("live")
+    checks = checks_of(spec)
+    reports = (one.predicate["report"]["digest"] for one in checks)
     submissions = tuple(signed(base64.b64decode(one["bundle"])) for one in value["submissions"])
     return Frozen(
         digest=digest_of(payload),
@@ -103,13 +121,15 @@ def frozen(payload: bytes) -> Frozen:
         image=spec["model"]["image"].partition("@")[2],
         cluster=value["cluster"],
         spec=spec,
-        live=value.get("live", {}).get("event"),
+        live=live["event"] if live else None,
+        shown=(live["version"], live["digest"]) if live else None,
         routed=Routed(route["policy"], route["tier"], route["rule"], {role["name"]: role["count"] for role in roles}, route["inputs"]),
         statements=tuple(one["statement"] for one in route["considered"]),
         roles={role["name"]: frozenset(role["groups"]) for role in roles},
         claimants=frozenset({spec["author"], *(one.predicate["principal"]["subject"] for one in submissions)}),
         submissions=submissions,
-        named=(value["explanation"]["digest"], *(one["digest"] for one in value["renditions"])),
+        checks=checks,
+        named=(value["explanation"]["digest"], *reports, *(one["digest"] for one in value["renditions"])),
         renditions=tuple(one["digest"] for one in value["renditions"]),
     )
 

@@ -1,4 +1,5 @@
-"""One cluster and its processes: the real door, two replicas of the real operator, the real gate, over a simulated API server.
+"""One cluster and its processes: the real door, two replicas of the real operator, what the real engine decides, the real gate, over a
+simulated API server.
 
 A process is made anew by `restart`: what it held in memory is lost. Two operators are two processes, so that the lock within one does not
 hold the other up.
@@ -12,6 +13,8 @@ from threading import Lock
 from typing import Any, cast
 
 from signoff.config import ExplanationSettings
+from signoff.engine.decide import awaits, press
+from signoff.errors import SignoffError
 from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
 from signoff.operator import reconcile as room
@@ -48,6 +51,7 @@ class Simulation:
         self._trust = self.keyring.trust()
         self.restart_door()
         self.restart_gate()
+        self.restart_engine()
         self._operators = [self._operator() for _ in range(2)]
 
     def restart_door(self) -> None:
@@ -62,6 +66,9 @@ class Simulation:
         clock = self.archive.clock
         memory = Memory(lambda key: look_up(reader, key, CLUSTER, clock.now()), clock.monotonic)
         self._gate = Gate(CLUSTER, cluster, reader, memory, (), self.archive.clock.now)
+
+    def restart_engine(self) -> None:
+        self._engine = self.reader()
 
     def restart_operator(self, number: int) -> None:
         self._operators[number] = self._operator()
@@ -78,6 +85,16 @@ class Simulation:
             Queue(self._operators[number], resync=30.0)._look(("credit", name))
         finally:
             cast("Any", room)._ONE_AT_A_TIME = shared
+
+    def what_the_engine_makes(self, name: str) -> bank.Value | None:
+        """Return the PromotionDecision that the engine would create on a promotion, None where it leaves it alone."""
+        promotion = self.api.get("modelpromotions", "credit", name)
+        if promotion is None or not awaits(promotion):
+            return None
+        try:
+            return press(self._engine, CLUSTER, promotion, self.archive.clock.now()).manifest
+        except SignoffError:
+            return None
 
     def deploy(self, digest: str, namespace: str) -> Reply:
         """Ask the gate for a Pod that runs an image."""

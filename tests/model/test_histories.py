@@ -6,7 +6,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.model.machine import COUNTS, Histories
+from tests.model.doing import COUNTS
+from tests.model.machine import Histories
 
 FIXED = 150
 
