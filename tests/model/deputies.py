@@ -13,7 +13,7 @@ from tests.model.doing import AFTER, ANY, FAULT, Doing, pick
 GRANTORS = st.sampled_from(("carla", "carla", "rita", "uma", "uma", "ben", "flo", "gil", "erik"))
 DEPUTIES = st.sampled_from(("erik", "erik", "erik", "david", "ben", "eve", "flo", "carla"))
 VERDICT = st.sampled_from(("Approve", "Approve", "Approve", "Reject"))
-TROUBLE = st.sampled_from(("", "", "", "both", "both", "both", "two deputies", "ended", "taken back", "ended later"))
+TROUBLE = st.sampled_from(("", "", "", "both", "both", "both", "two deputies", "ended", "ended", "taken back", "taken back", "ended later"))
 
 
 class Deputies(Doing):

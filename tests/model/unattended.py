@@ -35,9 +35,8 @@ class Unattended(Doing):
     )
     def press_in_the_engines_place(self, which: int, who: str, verdict: str) -> None:
         """A person decides on what is the engine's, or another service of its namespace."""
-        name, freeze = pick(self.in_tier("tier-3"), which)
-        self._press(who, name, freeze, verdict, user=bank.person(who, bank.ENGINE_GROUP))
-        self._noted("somebody pressed in the engine's place")
+        name, _ = pick(self.in_tier("tier-3"), which)
+        self._press_in_the_engines_place(name, who, verdict)
 
     @precondition(lambda self: self.in_tier("tier-1", "tier-2"))
     @rule(which=ANY, verdict=st.sampled_from(("Approve", "Reject")))
@@ -55,6 +54,8 @@ class Unattended(Doing):
         brings = (check, self._checker(number)) if check else None
         name = self._submit("flux" if which % 2 else "ben", model, version, 1, brings, "24h" if which % 7 == 0 else None)
         self._look(0, name)
+        if which % 5 == 0:
+            self._press_in_the_engines_place(name, pick(["mallory", "operator", "carla", "uma"], which // 5), "Approve")
         self._engine_looks(name)
         self._look(which % 2, name)
 
@@ -77,3 +78,9 @@ class Unattended(Doing):
             self._end_key("check", how, ago)
             self._engine_looks(name)
             self._look(0, name)
+
+    def _press_in_the_engines_place(self, name: str, who: str, verdict: str) -> None:
+        shown = dict(self.in_tier("tier-3")).get(name)
+        if shown is not None:
+            self._press(who, name, shown, verdict, user=bank.person(who, bank.ENGINE_GROUP))
+            self._noted("somebody pressed in the engine's place")

@@ -1,0 +1,125 @@
+"""Histories that are written down: scenes of checks and grants that random ones come to seldom. They are judged as every history is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+
+from tests.model import bank
+from tests.model.doing import NOTHING
+from tests.model.machine import Histories
+
+Scene = Callable[[Histories], None]
+
+
+def asked(history: Histories, text: str, check: str = "", version: int = 1) -> tuple[str, str]:
+    """Publish, submit and look; returns the promotion's name and its freeze."""
+    history._publish("paula", "credit-models", text)
+    name = history._submit("ben", "credit-a", version, 1, (check, 0) if check else None)
+    history._look(0, name)
+    return name, dict(history.frozen()).get(name, NOTHING)
+
+
+def refreshed(history: Histories) -> str:
+    name, _ = asked(history, "weekly", "good")
+    history._engine_looks(name)
+    history._look(0, name)
+    assert history._reason(name) == "Promoted"
+    return name
+
+
+def grantor(by: str, trouble: str = "", text: str = "one") -> Scene:
+    """Somebody grants, and a deputy presses."""
+
+    def scene(history: Histories) -> None:
+        name, freeze = asked(history, text)
+        number = ["gil", "flo", "ben", "erik"].index(by) * 5 if by != "carla" else 1
+        history._deputise(name, freeze, number, "erik", trouble, "Approve")
+        history._look(0, name)
+
+    return scene
+
+
+def in_its_place(history: Histories) -> None:
+    name, _ = asked(history, "weekly", "good")
+    for who in ("mallory", "operator", "carla", "flux"):
+        history._press_in_the_engines_place(name, who, "Approve")
+    history._look(0, name)
+    assert history._reason(name) == "AwaitingDecision"
+
+
+def in_a_persons_place(history: Histories) -> None:
+    name, freeze = asked(history, "weekly", "drifted")
+    history._press("engine", name, freeze, "Approve", user=bank.person("engine", "model-approvers"))
+    history._look(0, name)
+
+
+def not_counting(check: str) -> Scene:
+    def scene(history: Histories) -> None:
+        name, _ = asked(history, "weekly", check)
+        history._engine_looks(name)
+        assert history._reason(name) == "AwaitingDecision"
+
+    return scene
+
+
+def stolen(history: Histories) -> None:
+    """The checker's key was in other hands when the engine decided: the event counts no more, and the model goes on."""
+    history.archive.clock.go_on(3600)
+    first = refreshed(history)
+    history._end_key("check", "compromised", 60)
+    history._look(0, first)
+    name, freeze = asked(history, "weekly", version=2)
+    history._press("carla", name, freeze, "Approve")
+    history._look(0, name)
+    assert history._reason(name) == "Promoted"
+
+
+def ended_before_the_look(history: Histories) -> None:
+    name, _ = asked(history, "weekly", "good")
+    history._engine_looks(name)
+    history._end_key("check", "ended", 0)
+    history._look(0, name)
+    assert history._reason(name) == "AwaitingDecision"
+
+
+def scope(history: Histories, to: str, who: str, models: str, tier: str) -> None:
+    name, freeze = asked(history, "one")
+    now = history.archive.clock.now()
+    grant = history._grant("carla", to, (tier,), models, now, now + timedelta(hours=1))
+    history._press(who, name, freeze, "Approve", grant=grant or "")
+    history._look(0, name)
+
+
+SCENES: dict[str, Scene] = {
+    "the engine promotes": lambda history: refreshed(history) and None,
+    "in the engine's place": in_its_place,
+    "the engine in a person's place": in_a_persons_place,
+    **{f"a check that does not count: {one}": not_counting(one) for one in bank.CHECKS[1:]},
+    "the checker's key was stolen": stolen,
+    "the checker's key ends before the look": ended_before_the_look,
+    "a deputy": grantor("carla"),
+    "a deputy of one who may not": grantor("gil"),
+    "a deputy of who submitted": grantor("ben"),
+    "a deputy of who holds no role": grantor("flo"),
+    "the grant has ended": grantor("carla", "ended"),
+    "the grant was taken back": grantor("carla", "taken back"),
+    "the grant ends after the press": grantor("carla", "ended later"),
+    "one word given twice": grantor("carla", "both", "two"),
+    "two deputies of one": grantor("carla", "two deputies", "two"),
+    "a grant to somebody else": lambda history: scope(history, "david", "erik", "credit-*", "tier-2"),
+    "a grant for another model": lambda history: scope(history, "erik", "erik", "credit-b", "tier-2"),
+    "a grant for another tier": lambda history: scope(history, "erik", "erik", "credit-*", "tier-1"),
+}
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_every_history_that_is_written_down_keeps_the_promises(name: str) -> None:
+    history = Histories()
+    try:
+        SCENES[name](history)
+        history._recover()
+    finally:
+        history.archive.remove()
