@@ -85,10 +85,10 @@ def ended_before_the_look(history: Histories) -> None:
     assert history._reason(name) == "AwaitingDecision"
 
 
-def scope(history: Histories, to: str, who: str, models: str, tier: str) -> None:
+def scope(history: Histories, to: str, who: str, models: str, tier: str, by: str = "carla") -> None:
     name, freeze = asked(history, "one")
     now = history.archive.clock.now()
-    grant = history._grant("carla", to, (tier,), models, now, now + timedelta(hours=1))
+    grant = history._grant(by, to, (tier,), models, now, now + timedelta(hours=1))
     history._press(who, name, freeze, "Approve", grant=grant or "")
     history._look(0, name)
 
@@ -103,7 +103,7 @@ SCENES: dict[str, Scene] = {
     "a deputy": grantor("carla"),
     "a deputy of one who may not": grantor("gil"),
     "a deputy of who submitted": grantor("ben"),
-    "a deputy of who holds no role": grantor("flo"),
+    "a deputy of who holds no role": lambda history: scope(history, "erik", "erik", "credit-*", "tier-2", by="rita"),
     "the grant has ended": grantor("carla", "ended"),
     "the grant was taken back": grantor("carla", "taken back"),
     "the grant ends after the press": grantor("carla", "ended later"),
