@@ -35,7 +35,7 @@ from signoff.record.values import Digest, parse_time
 from tests.model import bank, reading
 from tests.model.archive import Archive, Entry
 from tests.model.reading import Event, Frozen, Routed, digest_of, suffices
-from tests.model.weighing import COUNTS, NOT_BY, RULE, Grant, is_of, is_quiet, weighed
+from tests.model.weighing import COUNTS, NOT_BY, RULE, Grant, is_of, is_quiet, standings, weighed
 
 Value = dict[str, Any]
 FRESH, FRESH_NEGATIVE, GRACE = 10.0, 2.0, 900.0
@@ -107,6 +107,7 @@ class Promises:
         model, promoted = spec["model"]["name"], self.freezes[live.freeze] if live else None
         major = spec.get("materiality", {}).get("change") == "major"
         inputs = {"environment": "production", "model": model, "namespaces": "credit"}
+        inputs |= standings(self.keyring, spec, self._shown(promoted), self.archive.clock.now())
         covering: list[tuple[str, int, str, str, dict[str, int]]] = []
         for plural, _, name in sorted(self.objects):
             if plural != "promotionpolicies":
@@ -228,6 +229,9 @@ class Promises:
 
     def _weighs(self, frozen: Frozen, at: datetime) -> bool:
         """Whether the checks weigh at a time as the frozen inputs say."""
+        stood = {key: value for key, value in frozen.routed.inputs.items() if key.startswith("check sha256:")}
+        if stood != standings(self.keyring, frozen.spec, frozen.shown, at):
+            return False
         said = {(key.partition(",")[0], value) for key, value in frozen.routed.inputs.items() if key.startswith((COUNTS, NOT_BY))}
         return not said or said == {weighed(self.keyring, frozen.spec, frozen.shown, at)}
 

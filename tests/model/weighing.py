@@ -11,6 +11,7 @@ from tests.model.reading import Frozen, Signed, Value, checks_of
 
 RULE = "weekly-refresh"
 COUNTS, NOT_BY = f"check of {RULE}", f"not by {RULE}"
+GOOD = "counts"
 
 
 def weighed(keyring: bank.Keyring, spec: Value, live: tuple[str, str] | None, at: datetime) -> tuple[str, str]:
@@ -22,9 +23,9 @@ def weighed(keyring: bank.Keyring, spec: Value, live: tuple[str, str] | None, at
     if len(theirs) != 1:
         return NOT_BY, f"{'several checks' if theirs else 'no check'} by the checker weekly"
     [check] = theirs
-    flaw = _flaw(keyring, check, spec, live, at)
-    if flaw:
-        return NOT_BY, f"the check by weekly does not count: {flaw}"[:256]
+    flaw = standing(keyring, check, spec, live, at)
+    if flaw != GOOD:
+        return NOT_BY, f"the check by weekly does not count: {flaw}"
     if not is_quiet(check):
         said = figures(check)
         return NOT_BY, f"its condition does not hold: psi.max is {said['psi.max']}, auc.change is {said['auc.change']}"
@@ -45,28 +46,27 @@ def is_of(check: Signed, spec: Value, live: tuple[str, str] | None) -> str:
     measured, against = check.predicate["candidate"], check.predicate.get("incumbent")
     model = spec["model"]
     if measured != {"name": model["name"], "version": model["version"], "digest": model["image"].partition("@")[2]}:
-        return f"it is of {measured['name']} {measured['version']}, another candidate or other artefacts"
+        return "it is of another candidate"
     compared = (against["version"], against["digest"]) if against else None
-    if compared != live:
-        return f"it compares with {_told(compared)}, and live is {_told(live)}"
-    return ""
+    if compared == (measured["version"], measured["digest"]):
+        return "it compares the candidate with itself"
+    return "it compares with another version than is live" if compared != live else ""
 
 
-def _flaw(keyring: bank.Keyring, check: Signed, spec: Value, live: tuple[str, str] | None, at: datetime) -> str:
-    if not keyring.names(check.key):
-        return f"signed under the key {check.key}, which the trust file does not name"
+def standing(keyring: bank.Keyring, check: Signed, spec: Value, live: tuple[str, str] | None, at: datetime) -> str:
+    """Whether a check counts, as the route's inputs say it: that it does, or why not."""
+    if not keyring.names(check.key) or check.key == bank.STRANGER.key_id:
+        return "its signature is by no key that is trusted for checks here"
     if not keyring.is_good(check.key, at):
-        return "the key check key of demo was not valid when this was stored"
-    wrong = is_of(check, spec, live)
+        return "its key was not valid then"
     shown = {(one["role"], one["digest"]) for one in spec["datasets"]}
-    for one in () if wrong else check.predicate["datasets"]:
-        if (one["role"], one["digest"]) not in shown:
-            return f"it used the {one['role']} data {one['name']} {one['version']}, which the request does not show"
-    return wrong
+    used = {(one["role"], one["digest"]) for one in check.predicate["datasets"]}
+    return is_of(check, spec, live) or ("it used data that the request does not show" if used - shown else GOOD)
 
 
-def _told(version: tuple[str, str] | None) -> str:
-    return f"{version[0]} ({version[1][:19]}…)" if version else "nothing"
+def standings(keyring: bank.Keyring, spec: Value, live: tuple[str, str] | None, at: datetime) -> dict[str, str]:
+    """The inputs that say of each check that a request brings along whether it counts."""
+    return {f"check {one.digest}": standing(keyring, one, spec, live, at) for one in checks_of(spec)}
 
 
 @dataclass(frozen=True)
