@@ -245,8 +245,8 @@ class Anything:
 
 def check_by_any_key(patch: Patch) -> None:
     """A check counts by whichever key it is signed."""
-    patch.setattr(checks, "signed_by", lambda _, trust, *__: trust.keys[0])
-    patch.setattr(checks, "require_key", nothing)
+    for name in ("_key_flaw", "_known_flaw"):
+        patch.setattr(checks, name, lambda *_: "")
     patch.setattr(PolicySpec, "keys_of", lambda *_: Anything())
 
 
@@ -271,8 +271,8 @@ def foreign_check(patch: Patch) -> None:
 
 def old_check(patch: Patch) -> None:
     """A check counts whatever it compared the candidate with."""
-    real = checks._require_of
-    patch.setattr(checks, "_require_of", lambda check, spec, _: real(check, spec, check.incumbent))
+    real = checks._flaw
+    patch.setattr(checks, "_flaw", lambda check, spec, _: real(check, spec, check.incumbent))
 
 
 def any_figures(patch: Patch) -> None:
