@@ -44,16 +44,16 @@ class Deputies(Doing):
     @rule(which=ANY, other=ANY, verdict=VERDICT, fault=FAULT, after=AFTER)
     def decide_by_a_grant(self, which: int, other: int, verdict: str, fault: str, after: int) -> None:
         """Whoever was granted something decides by it, whether it holds or not; now and then somebody else does."""
-        name, freeze = pick(self.frozen(), which)
+        name, freeze = pick(self.in_tier("tier-1", "tier-2") or self.frozen(), which)
         grant = self.promises.grants[pick(sorted(self.promises.grants), other)]
-        who = "engine" if which % 11 == 0 else pick(bank.PEOPLE, other) if which % 7 == 0 else grant.grantee
+        who = "engine" if which % 11 == 0 else pick(bank.PEOPLE, other) if which % 3 == 0 else grant.grantee
         self._press(who, name, freeze, verdict, fault, after, grant=grant.name)
 
     @precondition(lambda self: self.frozen())
     @rule(which=ANY, to=DEPUTIES, trouble=TROUBLE, verdict=VERDICT)
     def deputise(self, which: int, to: str, trouble: str, verdict: str) -> None:
         """Somebody grants it to a deputy, who presses."""
-        name, freeze = pick(self.frozen(), which)
+        name, freeze = pick(self.in_tier("tier-1", "tier-2") or self.frozen(), which)
         self._deputise(name, freeze, which, to, trouble, verdict)
 
     @rule(model=st.sampled_from(bank.MODELS), version=st.integers(1, 3), which=ANY, to=DEPUTIES, trouble=TROUBLE, verdict=VERDICT)

@@ -111,6 +111,11 @@ class Doing(RuleBasedStateMachine):
         found = ((name, self.world.api.objects[("modelpromotions", "credit", name)].get("status", {})) for name in self.names())
         return [(name, status["freeze"]) for name, status in found if "freeze" in status]
 
+    def in_tier(self, *tiers: str) -> list[tuple[str, str]]:
+        """Those of them that are in one of these tiers; of these those that await a decision, if any do."""
+        found = [(name, freeze) for name, freeze in self.frozen() if self.promises.freezes[freeze].tier in tiers]
+        return [one for one in found if self._reason(one[0]) == "AwaitingDecision"] or found
+
     def granted(self) -> list[str]:
         """The grants that nobody has taken back."""
         return sorted(key[2] for key in self.world.api.objects if key[0] == "promotiondelegations")

@@ -32,7 +32,7 @@ class Histories(Unattended, Deputies):
 
     # --- asking -------------------------------------------------------------------------------------------------------------
 
-    @initialize(text=st.sampled_from(("one", "two", "mixed", "weekly")), fault=FAULT, after=AFTER, between=BETWEEN, who=ANY)
+    @initialize(text=st.sampled_from(("one", "two", "mixed", "first", "weekly")), fault=FAULT, after=AFTER, between=BETWEEN, who=ANY)
     def begin(self, text: str, fault: str, after: int, between: str, who: int) -> None:
         """A policy is published; most banks have promoted something already."""
         self._publish("paula", "credit-models", text)

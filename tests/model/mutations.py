@@ -167,7 +167,7 @@ def no_history(patch: Patch) -> None:
     patch.setattr(
         routing,
         "facts_of",
-        lambda spec, history: facts_of(spec, replace(history, version=history.version or "1")),
+        lambda spec, history, checks=(): facts_of(spec, replace(history, version=history.version or "1"), checks),
     )
 
 
@@ -177,7 +177,7 @@ def unheard_claims(patch: Patch) -> None:
     patch.setattr(
         routing,
         "_asked",
-        lambda rule, seen, *, raising: Step(rule, raising, "does not hold") if raising else real(rule, seen, raising=False),
+        lambda policy, rule, seen, *, raising: Step(rule, raising, "does not hold") if raising else real(policy, rule, seen, raising=False),
     )
 
 
@@ -365,7 +365,7 @@ def deaf_to_the_grantor(patch: Patch) -> None:
 
 
 def _of_presser(real: Callable[..., None]) -> Callable[..., None]:
-    # The presser's own groups hold what the API server adds to everybody's; a grantor's are asked about by name and groups alone.
+    # A grantor is asked about by name and groups alone; whoever presses comes with how they signed in.
     def require(witness: Any, *rest: Any) -> None:
         if all("extra" in one for one in rest if isinstance(one, dict)):
             real(witness, *rest)

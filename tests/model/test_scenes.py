@@ -1,4 +1,4 @@
-"""Histories that are written down: scenes of checks and grants that random ones come to seldom. They are judged as every history is."""
+"""Histories that are written down: what random ones come to seldom, of checks and grants above all. They are judged as each is."""
 
 from __future__ import annotations
 
@@ -93,7 +93,19 @@ def scope(history: Histories, to: str, who: str, models: str, tier: str, by: str
     history._look(0, name)
 
 
+def major(history: Histories) -> None:
+    """What goes live first is decided in tier 1, and so is what claims to be a major change of it."""
+    first, freeze = asked(history, "first")
+    for who in ("carla", "uma"):
+        history._press(who, first, freeze, "Approve")
+    history._look(0, first)
+    name = history._submit("ben", "credit-a", 2, 2, None)
+    history._look(0, name)
+    assert history.in_tier("tier-1") == [(name, dict(history.frozen())[name])]
+
+
 SCENES: dict[str, Scene] = {
+    "a first version, and a major change": major,
     "the engine promotes": lambda history: refreshed(history) and None,
     "in the engine's place": in_its_place,
     "the engine in a person's place": in_a_persons_place,

@@ -14,10 +14,6 @@ BROUGHT = st.sampled_from(("good", "good", "good", "", *bank.CHECKS))
 class Unattended(Doing):
     """The steps of tier 3."""
 
-    def in_tier(self, *tiers: str) -> list[tuple[str, str]]:
-        """The promotions whose status names a freeze in one of these tiers, and which."""
-        return [(name, freeze) for name, freeze in self.frozen() if self.promises.freezes[freeze].tier in tiers]
-
     @precondition(lambda self: self.in_tier("tier-3"))
     @rule(which=ANY, fault=FAULT, after=AFTER, at_the_door=st.booleans())
     def engine_looks(self, which: int, fault: str, after: int, at_the_door: bool) -> None:
