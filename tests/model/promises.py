@@ -401,7 +401,7 @@ class Promises:
         """Whether who remembers nothing, as the audit does, believes an event and so looks for what it names."""
         frozen = self.freezes[event.freeze]
         whole = all(self.archive.is_honest(layout.statement("policy", one)) for one in frozen.statements)
-        return self.counts(event) and whole and self._weighs(frozen, event.stored_at)
+        return self.counts(event) and whole
 
     def ran(self, digest: str, namespace: str, *, admitted: bool) -> None:
         """Judge an answer of the gate (promises 1 and 7)."""
