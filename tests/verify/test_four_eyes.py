@@ -139,7 +139,7 @@ def test_rule_11_policies_whose_second_was_no_publisher_when_it_was_stored(world
 
 
 def test_rule_11_policies_whose_second_may_have_been_a_publisher(world: World) -> None:
-    trust, policy = trusting(world, validFrom="2026-01-01T00:00:00Z"), world.agreed(world.published)
+    trust, policy = trusting(world, validUntil="2027-01-01T00:00:00Z"), world.agreed(world.published)
     assert policy.second is not None
     assert verify(event(world, policy), trust, world.policies).promotes
     unknown = {**world.policies, policy.second: Filed(world.policies[policy.second].bundle, None)}
