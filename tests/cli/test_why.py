@@ -122,6 +122,15 @@ def test_a_request_without_an_event_promoted_nothing(site: Site) -> None:
     assert "nothing was promoted or rejected" in " ".join(ran.out.split())
 
 
+def test_of_what_is_undecided_route_quorum_and_who_decided_are_told(site: Site) -> None:
+    committee = {"tiers": {"tier-2": {**POLICY["tiers"]["tier-2"], "quorum": 2}}}
+    frozen = site.frozen(policies=(site.world.publish("credit-models", {**POLICY, **committee}),))
+    site.world.archive_seal(site.world.seal(frozen.payload, frozen.freeze, CARLA))
+    told = " ".join(site.run("why", frozen.freeze.id).out.split())
+    assert "is tier-2 by policy credit-models, rule named-individual" in told
+    assert "approved by carla@bank.example at 2026-03-02T10:02:51Z, awaiting 1 more of 2" in told
+
+
 def test_an_expired_promotion_says_so(site: Site) -> None:
     verified = site.decided(site.frozen(lambda spec: spec.update(validFor="1h")))
     assert "until 2026-03-02 11:02:51 UTC (over)" in site.run("why", verified.id).out

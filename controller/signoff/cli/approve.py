@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # the API server's client takes a second to import
     from signoff.verify.verifier import Verified
 
 APPROVES: Final = "I approve this model version for the use described on this desk."
+APPROVES_HAVING_READ: Final = "I have read this desk and the explanation on it, and approve this model version for the use described there."
 REJECTS: Final = "I reject this promotion."
 _EXAMPLES: Final = """
 signoff approve credit-scoring-2.4.0 -n credit
@@ -35,7 +36,7 @@ class Press:
     name: str
     namespace: str | None
     verdict: Verdict
-    meaning: str
+    meaning: str | None
     comment: str | None
     delegation: str | None
     yes: bool
@@ -66,7 +67,11 @@ def decision_options(function: Callable[..., int]) -> Callable[..., int]:
 
 @options.command("approve", examples=_EXAMPLES)
 @decision_options
-@click.option("--meaning", default=APPROVES, metavar="TEXT", help=f"What your signature means; default: {APPROVES}")
+@click.option(
+    "--meaning",
+    metavar="TEXT",
+    help=f"What your signature means; default: {APPROVES} In tier 1 that you have read desk and explanation, too.",
+)
 def command(**given: object) -> int:
     """Show the frozen desk of the ModelPromotion NAME, approve it, and wait for its event.
 
@@ -102,7 +107,7 @@ def press(wanted: Press) -> int:
         click.echo("nothing was decided", err=True)
         return 1
     try:
-        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, wanted.meaning, wanted.comment, wanted.delegation)
+        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, _meaning(wanted, shown), wanted.comment, wanted.delegation)
     except Denied as error:
         complain(str(error))
         return 1
@@ -116,6 +121,13 @@ def press(wanted: Press) -> int:
         _awaiting(shown, sealed, found.quorum.missing)
         return 0
     return _ended(found, wanted.verdict, sealed)
+
+
+def _meaning(wanted: Press, shown: Desk) -> str:
+    """Return what the signature means: what was said, or what the tier makes of an approval."""
+    if wanted.meaning is not None:
+        return wanted.meaning
+    return APPROVES_HAVING_READ if shown.freeze.route.tier == "tier-1" else APPROVES
 
 
 def _show(shown: Desk) -> None:

@@ -16,8 +16,9 @@ from signoff.cli.account import Account, account, lines, machine
 from signoff.cli.progress import progress
 from signoff.decision.seals import CouldNotTell
 from signoff.errors import SignoffError
-from signoff.record.canonical import Json
-from signoff.record.values import RequestId
+from signoff.record.bundle import MAX_BUNDLE
+from signoff.record.canonical import Json, b64encode
+from signoff.record.values import Digest, RequestId
 from signoff.verify.reader import Reader
 
 _EXAMPLES: Final = """
@@ -27,6 +28,9 @@ signoff why registry.bank.example/models/credit-scoring@sha256:2ded94…
 signoff why registry.bank.example/models/credit-scoring:2.4.0
 signoff why 3fd2a9c41b -o json
 """
+
+
+_DESKS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,32 @@ def _undecided(reader: Reader, request: RequestId) -> Untold:
     if not freezes:
         return Untold(request, "undecided", "the archive points to this request and has no event of it: nothing was promoted")
     frozen = f"frozen ({output.count(len(freezes), 'desk')}, {output.count(seals, 'decision')} sealed) and without an event: "
-    return Untold(request, "undecided", f"{frozen}nothing was promoted or rejected; look at it with: signoff desk {request} --out DIR")
+    standing = "".join(f"; desk {one.rpartition('/')[2][:12]}… {_standing(reader, request, one)}" for one in freezes[:_DESKS])
+    mend = f"look at it with: signoff desk {request} --out DIR"
+    return Untold(request, "undecided", f"{frozen}nothing was promoted or rejected{standing}; {mend}")
+
+
+def _standing(reader: Reader, request: RequestId, key: str) -> str:
+    """Return in words how a frozen desk is routed, who decided on it, and who is awaited; by the archive alone."""
+    from signoff.operator.commit import collect  # noqa: PLC0415 - needed for what is undecided alone
+
+    digest = Digest(f"sha256:{key.rpartition('/')[2]}")
+    try:
+        freeze, _ = reader.freeze(request, digest)
+        stored = [reader.store.read(one, limit=MAX_BUNDLE) for one in reader.store.list(layout.seals_prefix(digest), limit=100)]
+        found = collect(reader, freeze, digest, [(one.key, b64encode(one.data)) for one in stored])
+    except Unavailable:
+        raise
+    except SignoffError as error:
+        return f"cannot be told: {error}"
+    route = freeze.route
+    by = [f"{one.seal.decided.principal.name} at {one.seal.decided.time}" for one in found.approvals]
+    rejected = [f"{one.seal.decided.principal.name} at {one.seal.decided.time}" for one in found.rejections]
+    told = [f"is {route.tier} by policy {route.policy}, rule {route.rule}"]
+    told += [f"approved by {', '.join(by)}"] if by else []
+    told += [f"rejected by {', '.join(rejected)}"] if rejected else []
+    told += [f"awaiting {', '.join(found.quorum.missing)}"] if found.quorum.missing and not rejected else []
+    return ", ".join(told)
 
 
 def _print(what: str, told: Iterable[Account], untold: Iterable[Untold]) -> None:
