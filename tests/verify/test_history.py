@@ -18,7 +18,8 @@ from signoff.record.freeze import LiveIncumbent
 from signoff.record.promotion import PROMOTION_TYPE
 from signoff.record.request import Target
 from signoff.record.values import sha256
-from signoff.verify.reader import Reader
+from signoff.verify.reader import Reader, _answers_for
+from signoff.verify.verifier import Verified
 
 HURRIED = [{"name": "outage", "tier": "tier-2", "emergency": True}, {"name": "all", "tier": "tier-2"}]
 Change = Callable[[dict[str, Any]], None]
@@ -36,7 +37,7 @@ class Bank:
     def live(self) -> LiveIncumbent | None:
         return self.world.reader.incumbent("credit-scoring", "production", "demo")
 
-    def promote(self, version: str, change: Change = lambda _: None) -> None:
+    def promote(self, version: str, change: Change = lambda _: None) -> Verified:
         spec, live = deepcopy(SPEC), self.live
         digest = sha256(version.encode())
         spec["model"] |= {"version": version, "image": f"registry.bank.example/models/credit-scoring@{digest}"}
@@ -50,6 +51,7 @@ class Bank:
         self.world.archive_seal(sealed)
         done = commit(self.world.reader, self.world.event_key, frozen.freeze, PROMOTION_TYPE, [sealed], datetime.now(UTC))
         assert done.promotes
+        return done
 
     def history(self, **target: Any) -> History:
         wanted = Target.model_validate({k: tuple(v) if isinstance(v, list) else v for k, v in {**SPEC["target"], **target}.items()})
@@ -124,3 +126,13 @@ def test_what_is_passed_over_is_said(bank: Bank) -> None:
     assert found.live is not None
     assert found.live.version == "2.0.0"
     assert bank.live is not None
+
+
+def test_bypass_14_the_engine_does_not_make_up_for_an_emergency(bank: Bank) -> None:
+    """What was hurried past people is decided on in full by people, whatever a check would bear out."""
+    bank.promote("1.0.0")
+    emergency, full = bank.promote("2.0.0", hurried), bank.promote("2.0.0", lambda spec: spec.update(reason="In full."))
+    assert _answers_for(full, emergency)
+    route = full.freeze.route.model_copy(update={"tier": "tier-3"})
+    by_policy = replace(full, freeze=full.freeze.model_copy(update={"route": route}))
+    assert not _answers_for(by_policy, emergency)
