@@ -121,6 +121,16 @@ def test_nobody_presses_in_the_engines_place(office: Office) -> None:
             assert done.returncode
             assert "is no policy engine in the trust file" in done.stderr
             plane.kubectl("delete", "clusterrolebinding", f"{account}-as-engine")
+        rejecting = plane.kubectl(
+            "create",
+            "-f",
+            "-",
+            kubeconfig=plane.kubeconfig_for_service_account("signoff-system", "signoff-engine"),
+            input=json.dumps(office.decision(verdict="Reject")),
+            check=False,
+        )
+        assert rejecting.returncode
+        assert "the policy engine rejects nothing" in rejecting.stderr
         assert not promoted(office)
     finally:
         bank.start("engine")
