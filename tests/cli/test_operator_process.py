@@ -12,9 +12,9 @@ import pytest
 import yaml
 from archive_fixture import Site
 
-from signoff.apiserver import connection
 from signoff.record.canonical import b64encode
 from signoff.record.keys import generate_pem
+from signoff.watching import connection
 
 
 def kubeconfig(folder: Path, server: str, **user: str) -> Path:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
+from jinja2 import Environment
 
 from signoff.checks import plots
 from signoff.checks.errors import BadTable
 from signoff.checks.measure import Result
 from signoff.checks.segments import LEAST_ROWS
-from signoff.desk.legible import legible
+from signoff.desk.markup import environment
 from signoff.record.values import Digest, Timestamp
 
 MAX_REPORT: Final = 512 * 1024
@@ -125,23 +124,11 @@ def _shown(value: Decimal | None) -> str:
     return "–" if value is None else f"{value:f}".replace("-", _MINUS)
 
 
-def _finalize(value: object) -> object:
-    return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("signoff.checks"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_finalize,
-    )
-    environment.filters["figure"] = _shown
-    environment.filters["signed"] = signed
-    return environment
+    made = environment("signoff.checks")
+    made.filters["figure"] = _shown
+    made.filters["signed"] = signed
+    return made
 
 
 _TEMPLATE: Final = _environment().get_template("report.html.j2")

@@ -10,11 +10,10 @@ from typing import Final
 from signoff.cli.output import moment, stamp
 from signoff.decision.delegations import grant_of
 from signoff.decision.seals import Filed
-from signoff.policy.routing import COUNTS, is_engines, standing_input
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
 from signoff.record.canonical import Json
-from signoff.record.check import opened
+from signoff.record.check import COUNTS, opened, standing_input
 from signoff.record.freeze import ComparisonEntry, Freeze, Requirement
 from signoff.record.promotion import as_json
 from signoff.record.seal import Decided, PolicyStatement, PublishedPolicy
@@ -96,7 +95,7 @@ def asks(requirement: Requirement) -> str:
     """Return in words what a tier asks for."""
     roles = " and ".join(f"{role.count} as {role.name} ({', '.join(role.groups)})" for role in requirement.roles)
     eyes = "; nobody who asked" if requirement.fourEyes else ""
-    return f"{requirement.quorum} in all, {roles}{eyes}" if not is_engines(requirement) else f"the policy engine ({roles})"
+    return f"{requirement.quorum} in all, {roles}{eyes}" if not requirement.is_engines else f"the policy engine ({roles})"
 
 
 def lines(told: Account, now: datetime) -> Iterator[Pair]:

@@ -25,9 +25,9 @@ from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.operator.commit import Collected, collect
 from signoff.record.bundle import MAX_BUNDLE
-from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.canonical import Json, b64decode, b64encode
 from signoff.record.freeze import Freeze
-from signoff.record.promotion import SealedDecision, as_json
+from signoff.record.promotion import SealedDecision, is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.values import Digest, RequestId, parse_digest
 from signoff.verify.reader import Reader
@@ -97,7 +97,7 @@ def desk(reader: Reader, promotion: Object, namespace: str, name: str) -> Desk:
     except Missing as error:
         raise Undecided("the archive does not hold what the status names", where=error.where, mend="nothing was decided") from None
     value = request_value(namespace, name, promotion.get("spec"))
-    if freeze.id != request or dumps(as_json(freeze.request)) != dumps(value):
+    if not is_freeze_of(freeze, value):
         raise Undecided("the freeze is of another request", where=digest, mend="nothing was decided; call whoever runs signoff")
     return Desk(namespace, name, request, digest, freeze, rendition, text)
 

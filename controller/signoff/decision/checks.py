@@ -21,9 +21,8 @@ from typing import Final
 
 from signoff.decision.seals import KeyNotValid, NotBelieved, require_key, signed_by
 from signoff.policy.facts import Measured
-from signoff.policy.routing import standing_input
 from signoff.record.bundle import Bundle
-from signoff.record.check import Check, Opened, candidate_of, opened
+from signoff.record.check import Check, Opened, candidate_of, opened, standing_input
 from signoff.record.freeze import Freeze
 from signoff.record.request import Incumbent, Spec
 from signoff.record.trust import Trust

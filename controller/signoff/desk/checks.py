@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from signoff.desk.content import Block, Cell, Column, Fact, Facts, Figures, Item, Listing, Prose, Row, Section
-from signoff.record.check import Opened, opened
+from signoff.record.check import COUNTS, Opened, opened, standing_input
 from signoff.record.freeze import Shown
-
-COUNTS = "counts"
 
 
 def checks_section(shown: Shown) -> tuple[Section, ...]:
@@ -42,7 +40,7 @@ def checks_sentence(shown: Shown) -> tuple[str, ...]:
 
 
 def _standing(shown: Shown, one: Opened) -> str:
-    return shown.route.inputs.get(f"check {one.bundle.digest}", "the record does not say")
+    return shown.route.inputs.get(standing_input(one.bundle.digest), "the record does not say")
 
 
 def _check(shown: Shown, number: int, one: Opened, digests: tuple[str, ...]) -> Iterator[Block]:

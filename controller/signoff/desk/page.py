@@ -11,12 +11,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment
 from markupsafe import Markup
 
 from signoff.desk.confinement import confined
 from signoff.desk.content import Content
-from signoff.desk.legible import legible
+from signoff.desk.markup import environment
 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; form-action 'none'; base-uri 'none'"
 
@@ -36,23 +36,11 @@ def srcdoc(markup: str) -> Markup:
     return Markup(whole.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;").replace(">", "&gt;"))  # noqa: S704 - escaped here
 
 
-def _finalize(value: object) -> object:
-    return legible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-
-
 def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("signoff.desk"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_finalize,
-    )
-    environment.filters["srcdoc"] = srcdoc
-    environment.tests["kind"] = lambda block, name: type(block).__name__ == name
-    return environment
+    made = environment("signoff.desk")
+    made.filters["srcdoc"] = srcdoc
+    made.tests["kind"] = lambda block, name: type(block).__name__ == name
+    return made
 
 
 _TEMPLATE: Final = _environment().get_template("desk.html.j2")

@@ -22,7 +22,6 @@ ASSURANCE: Final = {
     "passkey": "The approver signs the digest of what was shown with a passkey, and that signature is kept as proof.",
 }
 BY_POLICY: Final = "the policy itself decides, through its engine, on what a signed check measured"
-_ACCOUNTS: Final = "system:serviceaccounts:"
 _MEDIA: Final = {"text/html": "an HTML document", "text/markdown": "a Markdown document", "text/plain": "a plain text"}
 
 
@@ -191,7 +190,7 @@ def _deciders(shown: Shown) -> Section:
 
 
 def _holders(role: RoleRequirement) -> str:
-    if all(group.startswith(_ACCOUNTS) for group in role.groups):
+    if role.is_engines:
         return f"the policy engine, of the group {', '.join(role.groups)}"
     return f"{_count(role.count, 'person', 'people')} of the {_plural('group', len(role.groups))} {', '.join(role.groups)}"
 

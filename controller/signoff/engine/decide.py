@@ -20,15 +20,14 @@ from datetime import datetime
 from typing import Final
 
 from signoff.archive.store import Missing
-from signoff.decision.checks import measured
 from signoff.errors import SignoffError
-from signoff.policy.routing import check_input, route
-from signoff.record.canonical import Json, dumps
+from signoff.policy.routing import check_input
+from signoff.record.canonical import Json
 from signoff.record.freeze import Freeze
-from signoff.record.promotion import as_json
+from signoff.record.promotion import is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.values import Digest, parse_digest
-from signoff.verify.policies import considered
+from signoff.verify.policies import derive_now
 from signoff.verify.reader import Reader
 
 TIER: Final = "tier-3"
@@ -74,7 +73,7 @@ def press(reader: Reader, cluster: str, promotion: Mapping[str, Json], now: date
         freeze, _ = reader.freeze(request, digest)
     except Missing:
         raise NotNow("the archive holds no such freeze of this request", where=digest) from None
-    if freeze.id != request or dumps(as_json(freeze.request)) != dumps(value) or freeze.cluster != cluster:
+    if not is_freeze_of(freeze, value) or freeze.cluster != cluster:
         raise NotNow("the freeze is of another request, or of another cluster", where=digest)
     check = _rests_on(reader, freeze, now)
     rule = f"the rule {freeze.route.rule} of the policy {freeze.route.policy}"
@@ -99,9 +98,7 @@ def _rests_on(reader: Reader, freeze: Freeze, now: datetime) -> str:
     live = reader.incumbent(spec.model.name, spec.target.environment, freeze.cluster)
     if live != freeze.live:
         raise NotNow("the live version has changed since the desk was frozen", where=freeze.id, mend=_MEND)
-    history = reader.history_for(spec.target, freeze.live)
-    checks = measured(spec, reader.trust, now, history.live)
-    derived = route(spec, considered(freeze, reader.policy, reader.trust), history, checks)
+    derived = derive_now(freeze, reader, now).route
     check = derived.inputs.get(check_input(derived.rule, derived.policy))
     if derived != freeze.route or derived.tier != TIER or check is None:
         raise NotNow("the route, derived again, is not the frozen one", where=freeze.id, mend=_MEND)

@@ -22,8 +22,8 @@ from kubernetes.client.exceptions import ApiException
 from prometheus_client import CollectorRegistry, Counter
 from urllib3.exceptions import HTTPError
 
-from signoff import apiserver
-from signoff.config import EngineConfig, Listener
+from signoff import apiserver, watching
+from signoff.config import EngineConfig
 from signoff.engine.decide import NotNow, Press, awaits, press
 from signoff.errors import SignoffError
 from signoff.metrics import new_registry
@@ -140,12 +140,7 @@ def run(config: EngineConfig) -> None:
     engine = Engine(config.cluster, reader, client.ApiClient(apiserver.settings(config.kubeconfig)), metrics)
     serve_metrics(metrics, config.metrics)
     handlers = registry(engine, float(config.resyncSeconds))
-
-    @kopf.on.login(registry=handlers)
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return apiserver.connection(config.kubeconfig)
-
-    kopf.run(registry=handlers, standalone=True, clusterwide=True, liveness_endpoint=_liveness(config.liveness))
+    watching.watch(handlers, config.kubeconfig, config.liveness)
 
 
 def registry(engine: Engine, resync: float) -> kopf.OperatorRegistry:
@@ -156,10 +151,7 @@ def registry(engine: Engine, resync: float) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=handlers)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.watching.server_timeout = 270
-        settings.networking.request_timeout = 30
+        watching.settle(settings)
         tasks.append(asyncio.create_task(_regularly(engine, looks, resync)))
 
     @kopf.on.cleanup(registry=handlers)
@@ -230,7 +222,3 @@ def _told(error: ApiException | HTTPError) -> str:
         return str(json.loads(error.body or "")["message"])[:500]
     except (ValueError, KeyError, TypeError):
         return f"the API server answered {error.status} {error.reason}"
-
-
-def _liveness(listener: Listener | None) -> str | None:
-    return None if listener is None else f"http://{listener.host}:{listener.port}/healthz"

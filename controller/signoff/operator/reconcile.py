@@ -40,7 +40,7 @@ from signoff.record.canonical import Json, b64decode, b64encode, dumps
 from signoff.record.check import MAX_REPORT, opened
 from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
 from signoff.record.keys import CannotSign, KeyOutOfReach
-from signoff.record.promotion import as_json
+from signoff.record.promotion import as_json, is_freeze_of
 from signoff.record.request import Spec, read_spec, request_id, request_value
 from signoff.record.values import Digest, RecordError, RequestId, parse, sha256
 from signoff.verify.policies import considered, in_force
@@ -209,7 +209,7 @@ def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncum
 
 def _is_of(freeze: Freeze, asked: _Asked) -> bool:
     value = request_value(asked.namespace, asked.name, asked.spec_value)
-    return freeze.id == asked.id and dumps(as_json(freeze.request)) == dumps(value)
+    return is_freeze_of(freeze, value)
 
 
 def _witnessed(operator: Operator, freeze: Freeze) -> bool:

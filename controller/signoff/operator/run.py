@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import kopf
 
+from signoff import watching
 from signoff.errors import SignoffError
 from signoff.operator.reconcile import LATER, OUT_OF_REACH, SOON, Operator, reconcile
 from signoff.operator.status import State, status_of
@@ -151,10 +152,7 @@ def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
 
     @kopf.on.startup(registry=handlers)
     async def start(settings: kopf.OperatorSettings, **_: Any) -> None:
-        settings.posting.enabled = False
-        settings.scanning.disabled = True
-        settings.watching.server_timeout = 270
-        settings.networking.request_timeout = 30
+        watching.settle(settings)
         workers.extend(asyncio.create_task(queue.work()) for _ in range(_WORKERS))
         workers.append(asyncio.create_task(_ask_regularly(operator, resync)))
 

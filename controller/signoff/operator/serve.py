@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import kopf
-
-from signoff import apiserver
-from signoff.config import Listener, OperatorConfig
+from signoff import apiserver, watching
+from signoff.config import OperatorConfig
 from signoff.metrics.listener import serve_metrics
 from signoff.operator.cluster import Cluster, MeteredApi
 from signoff.operator.metrics import OperatorMetrics
@@ -33,13 +29,4 @@ def run(config: OperatorConfig) -> None:
     )
     serve_metrics(metrics.registry, config.metrics)
     handlers = registry(operator, float(config.resyncSeconds))
-
-    @kopf.on.login(registry=handlers)
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return apiserver.connection(config.kubeconfig)
-
-    kopf.run(registry=handlers, standalone=True, clusterwide=True, liveness_endpoint=_liveness(config.liveness))
-
-
-def _liveness(listener: Listener | None) -> str | None:
-    return None if listener is None else f"http://{listener.host}:{listener.port}/healthz"
+    watching.watch(handlers, config.kubeconfig, config.liveness)

@@ -34,13 +34,12 @@ from typing import Final, Literal
 from signoff.errors import SignoffError
 from signoff.policy.conditions import NoAnswer, holds
 from signoff.policy.facts import INCUMBENT, OWED, PASSED_OVER, Facts, History, Measured, facts_of, history_of
-from signoff.policy.schema import EMERGENCY_HOURS, ENGINES, FAILED, TIERS, UNMATCHED, PolicySpec, Published, Rule
+from signoff.policy.schema import EMERGENCY_HOURS, FAILED, TIERS, UNMATCHED, PolicySpec, Published, Rule
+from signoff.record.check import COUNTS, standing_input
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Freeze, Requirement, Route, Tier
 from signoff.record.request import Spec
-from signoff.record.values import Digest
 
 MAX_CONSIDERED: Final = 32
-COUNTS: Final = "counts"
 _FIGURE: Final = re.compile(r"""\bcheck\s*\[\s*["']([^"']{1,64})["']\s*\]""")
 _ASSURANCES: Final = ("api-server", "session", "fresh-login", "passkey")
 
@@ -263,26 +262,16 @@ def _inputs(spec: Spec, judged: Sequence[Judged], history: History, checks: Sequ
     return inputs
 
 
-def standing_input(check: Digest) -> str:
-    """Return the input of a route that says whether a check counts."""
-    return f"check {check}"
-
-
 def check_input(rule: str, policy: str) -> str:
     """Return the input of a route that names the check, by digest, on which a policy's rule rested."""
     return f"check of {rule}, {policy}"[:256]
-
-
-def is_engines(requirement: Requirement) -> bool:
-    """Whether a requirement is the policy engine's to satisfy."""
-    return all(group.startswith(ENGINES) for role in requirement.roles for group in role.groups)
 
 
 def includes(asked: Requirement, other: Requirement) -> bool:
     """Whether whoever satisfies ``asked`` has satisfied ``other`` too: as many people in the same roles by the same groups, or more. People
     stand in for the engine (rule 4).
     """
-    if is_engines(other) and not is_engines(asked):
+    if other.is_engines and not asked.is_engines:
         return True
     roles = {(role.name, frozenset(role.groups)): role.count for role in asked.roles}
     return (

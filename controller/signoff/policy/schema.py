@@ -25,7 +25,7 @@ from typing import Annotated, Final, Self
 from pydantic import AfterValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from signoff.record.canonical import Json, dumps, refuse_ambiguous
-from signoff.record.freeze import Requirement, RoleName, Tier
+from signoff.record.freeze import ACCOUNTS, Requirement, RoleName, Tier
 from signoff.record.values import Closed, Digest, DigestField, Glob, Line, parse, readable
 
 MAX_POLICY: Final = 64 * 1024
@@ -34,8 +34,6 @@ EMERGENCY_HOURS: Final = 24
 TIERS: Final[tuple[Tier, ...]] = ("tier-1", "tier-2", "tier-3")
 UNMATCHED: Final = "unmatched"
 FAILED: Final = "failed"
-ENGINES: Final = "system:serviceaccounts:"
-"""What the groups of ServiceAccounts begin with; the rest is their namespace."""
 
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONDITION), AfterValidator(readable)]
 
@@ -220,5 +218,5 @@ def _require_engine_alone(requirement: Requirement) -> None:
     groups = [group for role in requirement.roles for group in role.groups]
     if requirement.quorum != 1 or len(requirement.roles) != 1 or len(groups) != 1:
         raise ValueError("tier-3 is decided by the policy engine alone: quorum 1, one role, one group")
-    if not re.fullmatch(f"{ENGINES}[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?", groups[0]):
-        raise ValueError(f"tier-3 names the group of the engine's ServiceAccount: {ENGINES}NAMESPACE")
+    if not re.fullmatch(f"{ACCOUNTS}[a-z0-9]([-a-z0-9]{{0,61}}[a-z0-9])?", groups[0]):
+        raise ValueError(f"tier-3 names the group of the engine's ServiceAccount: {ACCOUNTS}NAMESPACE")

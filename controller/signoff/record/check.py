@@ -21,6 +21,7 @@ from signoff.record.request import Artifact, Dataset, DocumentType, ExplanationS
 from signoff.record.values import Closed, Decimal, Digest, DigestField, Line, ModelName, RecordError, TimeField, Version
 
 CHECK_TYPE: Final = "https://signoff.dev/check/v1"
+COUNTS: Final = "counts"
 MAX_CHECK: Final = 32 * 1024
 MAX_REPORT: Final = 10 * 1024 * 1024
 
@@ -69,6 +70,11 @@ class Check(Closed):
 
 
 CheckStatement = Statement[Check]
+
+
+def standing_input(check: Digest) -> str:
+    """Return the input of a route that says of a check whether it counts: `COUNTS`, or why not."""
+    return f"check {check}"
 
 
 def candidate_of(model: Model) -> Candidate:

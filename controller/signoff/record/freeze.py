@@ -41,6 +41,9 @@ MAX_PAYLOAD: Final = 512 * 1024
 EMERGENCY: Final = "emergency"
 """The input of a route that an emergency rule led to; it stands in no other."""
 
+ACCOUNTS: Final = "system:serviceaccounts:"
+"""What the groups of ServiceAccounts begin with; the rest is their namespace."""
+
 Tier = Literal["tier-1", "tier-2", "tier-3"]
 Assurance = Literal["api-server", "session", "fresh-login", "passkey"]
 RoleName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")]
@@ -139,6 +142,11 @@ class RoleRequirement(Closed):
     count: Annotated[int, Field(ge=1, le=20)]
     groups: Annotated[tuple[Line, ...], Field(min_length=1, max_length=32)]
 
+    @property
+    def is_engines(self) -> bool:
+        """Whether it is the policy engine's role: each of its groups is of ServiceAccounts."""
+        return all(group.startswith(ACCOUNTS) for group in self.groups)
+
 
 class Requirement(Closed):
     """What a tier asks for before the event may be written."""
@@ -147,6 +155,11 @@ class Requirement(Closed):
     roles: Annotated[tuple[RoleRequirement, ...], Field(min_length=1, max_length=8)]
     fourEyes: bool
     assurance: Assurance
+
+    @property
+    def is_engines(self) -> bool:
+        """Whether it is the policy engine's to satisfy, and not people's."""
+        return all(role.is_engines for role in self.roles)
 
 
 class ConsideredPolicy(Closed):

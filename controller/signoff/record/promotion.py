@@ -10,16 +10,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 from signoff.record.bundle import Statement, Subject, statement_bytes
-from signoff.record.canonical import Json, b64encode
+from signoff.record.canonical import Json, b64encode, dumps
 from signoff.record.freeze import MEDIA_TYPE, Comparison, Document, Freeze
-from signoff.record.request import Artifact, Dataset, Incumbent, platform_manifests
+from signoff.record.request import Artifact, Dataset, Incumbent, platform_manifests, request_id
 from signoff.record.seal import Decided, Seal
 from signoff.record.values import Base64, Closed, DigestField, IdField, ModelName, Version, sha256
 
@@ -135,6 +135,11 @@ def outcome_bytes(kind: OutcomeType, payload: bytes, freeze: Freeze, decisions: 
         "datasetReference": [as_json(dataset) for dataset in freeze.datasets],
     }
     return statement_bytes(kind, subjects(freeze, payload), predicate)
+
+
+def is_freeze_of(freeze: Freeze, request: Mapping[str, Json]) -> bool:
+    """Whether a freeze is of this very request, given as `request_value` makes it: its id, and every byte of it."""
+    return freeze.id == request_id(request) and dumps(as_json(freeze.request)) == dumps(request)
 
 
 def as_json(value: Closed) -> dict[str, Json]:

@@ -16,16 +16,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from signoff.archive.store import ArchiveError, Missing
-from signoff.decision.checks import measured_then
+from signoff.decision.checks import measured, measured_then
 from signoff.decision.seals import Agreement, CouldNotTell, Filed, NotBelieved, read_published
 from signoff.errors import SignoffError
-from signoff.policy.routing import derived_again
+from signoff.policy.facts import History, Measured
+from signoff.policy.routing import derived_again, route
 from signoff.policy.schema import MAX_POLICY, Published, read_policy
 from signoff.record.bundle import read_bundle, read_statement
 from signoff.record.canonical import Json, b64decode, loads
-from signoff.record.freeze import Freeze
+from signoff.record.freeze import Freeze, Route
 from signoff.record.request import Spec, Target
 from signoff.record.seal import POLICY_TYPE, PolicyStatement
 from signoff.record.trust import Trust
@@ -57,6 +59,26 @@ def considered(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -
     """Return the policies that a frozen route names, each by the digest of its statement and believed; raises as `read_published`."""
     target = freeze.request.spec.target
     return [_read(_Named(one.statement, one.second), filed, trust, target) for one in freeze.route.considered]
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What the archive's history and a request's checks are now, and the route that follows from them by the policies of a freeze."""
+
+    history: History
+    checks: tuple[Measured, ...]
+    route: Route
+
+
+def derive_now(freeze: Freeze, reader: Reader, now: datetime) -> Derived:
+    """Derive a frozen route anew from the archive: its policies, the history, and the checks as they count now (aware).
+
+    Raises as `read_published`, and as the reader does.
+    """
+    spec, trust = freeze.request.spec, reader.trust
+    history = reader.history_for(spec.target, freeze.live)
+    checks = measured(spec, trust, now, history.live)
+    return Derived(history, checks, route(spec, considered(freeze, reader.policy, trust), history, checks))
 
 
 def refuse_underived(freeze: Freeze, filed: Callable[[Digest], Filed], trust: Trust) -> None:

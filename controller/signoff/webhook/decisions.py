@@ -29,7 +29,6 @@ from typing import Literal
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
-from signoff.decision.checks import measured
 from signoff.decision.delegations import grantor_of, require_scope
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
@@ -43,12 +42,12 @@ from signoff.record.canonical import Json, b64decode, b64encode, dumps
 from signoff.record.check import reports_of
 from signoff.record.freeze import Freeze, Principal
 from signoff.record.keys import CannotSign, KeyOutOfReach
-from signoff.record.promotion import SealedDecision, as_json
+from signoff.record.promotion import SealedDecision, as_json, is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Delegation, Grant, PromotionName, Seal
 from signoff.record.trust import Answer
 from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, Timestamp, format_time, parse, parse_digest
-from signoff.verify.policies import considered, in_force
+from signoff.verify.policies import derive_now, in_force
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
@@ -229,7 +228,7 @@ def _freeze(
             where="spec.freeze",
             mend="look at the desk that the promotion's status names, and decide on that",
         ) from None
-    if freeze.id != request or dumps(as_json(freeze.request)) != dumps(value):
+    if not is_freeze_of(freeze, value):
         raise Refused("the freeze is of another request", where="spec.freeze", mend="call whoever runs signoff")
     return request, freeze, payload
 
@@ -288,17 +287,15 @@ def _require_submissions(witness: Witness, freeze: Freeze) -> None:
 
 
 def _require_route(witness: Witness, freeze: Freeze) -> None:
-    spec, trust = freeze.request.spec, witness.reader.trust
-    named = considered(freeze, witness.reader.policy, trust)
-    history = witness.reader.history_for(spec.target, freeze.live)
-    checks = measured(spec, trust, witness.now(), history.live)
-    if INCUMBENT in freeze.route.inputs and history != history_of(freeze):
+    spec = freeze.request.spec
+    derived = derive_now(freeze, witness.reader, witness.now())
+    if INCUMBENT in freeze.route.inputs and derived.history != history_of(freeze):
         raise Refused("what is live, or what it owes, is no longer what the rules saw", where="spec.freeze", mend="wait for the new desk")
-    if route(spec, named, history, checks) != freeze.route:
+    if derived.route != freeze.route:
         mend = "wait for the new desk; where none comes, the processes have different trust files: call whoever runs signoff"
         raise Refused("the route, derived again from policies, history and checks, is not the frozen one", where="spec.freeze", mend=mend)
     current = in_force(witness.cluster.policies(), witness.reader, spec)
-    if is_stricter(route(spec, current.published, history, checks), freeze.route):
+    if is_stricter(route(spec, current.published, derived.history, derived.checks), freeze.route):
         raise Refused(
             "the policies in force now ask for more than when the desk was frozen",
             where="spec.freeze",
