@@ -88,6 +88,7 @@ class Office:
             "rendition": status.get("desk", {}).get("text", "sha256:" + "0" * 64),
             "verdict": "Approve",
             "meaning": "I approve this model version for the use described on this desk.",
+            "explanationOpened": True,
             **changes,
         }
         return {

@@ -465,11 +465,12 @@ def test_a_second_press_says_what_was_sealed(office: Office, bank: Bank) -> None
     bank.end("operator")
     try:
         office.decide(CARLA, meaning="I approve this for the pilot only.")
-        again = office.decision(meaning="I approve unconditionally.", comment="the committee agreed")
+        again = office.decision(meaning="I approve unconditionally.", comment="the committee agreed", explanationOpened=False)
         office.apply(CARLA, again, verb="create")
         spec = office.get("promotiondecision", again["metadata"]["name"])["spec"]
         assert spec["meaning"] == "I approve this for the pilot only."
         assert "comment" not in spec
+        assert spec["explanationOpened"] is True
     finally:
         bank.start("operator")
 

@@ -101,6 +101,19 @@ def test_a_first_version_takes_a_committee_and_a_further_one_an_approver(committ
     committee.until(lambda: committee.condition("Promoted").get("status") == "True")
 
 
+def test_who_approves_in_tier_1_says_that_the_explanation_was_opened(committee: Office, bank: Bank) -> None:
+    committee.frozen(a_minor_change)
+    for said in ({"explanationOpened": False}, {"explanationOpened": None}):
+        refused = committee.decide(CARLA, check=False, **said)
+        assert "spec.explanationOpened" in refused
+    assert not committee.archived(f"seals/{committee.status()['freeze'].removeprefix('sha256:')}")
+    committee.decide(CARLA)
+    committee.decide(DAVID)
+    committee.until(lambda: committee.condition("Promoted").get("status") == "True")
+    told = bank.signoff("why", committee.model, "-o", "json").stdout
+    assert [one["explanationOpened"] for one in json.loads(told)["outcomes"][0]["decisions"]] == [True, True]
+
+
 @pytest.mark.parametrize("claims", [{CHANGE: "major"}, {}], ids=["claimed", "not claimed"])
 def test_a_claim_makes_the_route_stricter_and_leaving_it_out_does_too(committee: Office, claims: dict[str, str]) -> None:
     promoted_by_two(committee)

@@ -210,6 +210,7 @@ class Doing(RuleBasedStateMachine):
             "rendition": NOTHING if manner == "blind" else frozen.renditions[0],
             "verdict": verdict,
             "meaning": "I decide on this model version for the use described on this desk.",
+            "explanationOpened": True,
             **({"delegation": grant} if grant else {}),
         }
         metadata = {"name": f"decision-{self.count}", "namespace": "credit"}

@@ -114,6 +114,8 @@ def decide(
         "verdict": verdict,
         "meaning": meaning,
         **({"comment": comment} if comment is not None else {}),
+        # What was printed holds the explanation, and tier 1 asks that whoever approves says so.
+        **({"explanationOpened": True} if verdict == "Approve" and shown.freeze.route.tier == "tier-1" else {}),
         **({"delegation": delegation} if delegation is not None else {}),
     }
     manifest: Object = {

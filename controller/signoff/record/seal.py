@@ -72,12 +72,13 @@ class Grant(Closed):
 
 
 class Decided(Closed):
-    """The readable part of a seal: it stands in the event as well."""
+    """The readable part of a seal: it stands in the event as well. ``explanationOpened`` is the decider's own word, and no proof."""
 
     principal: Principal
     verdict: Verdict
     meaning: Text
     comment: Text | None = None
+    explanationOpened: bool | None = None
     method: Method
     roles: Annotated[tuple[RoleName, ...], Field(min_length=1, max_length=8)]
     groups: Annotated[tuple[Line, ...], Field(max_length=64)]

@@ -14,6 +14,7 @@ The seal is made when all of these hold, in this order, and it is in the archive
     namespace of the target (SubjectAccessReview).
     Who decides in somebody's name does so by a grant that is there and in the archive, and in scope; then all of this is asked of whoever
     granted it as well, and the roles and the verb ``approve`` are theirs.
+    Who approves in tier 1 says that they have opened the explanation.
  8. The request has no outcome yet, and no decision has this name. Whoever decided the same before gets the stored seal back, and the object
     then says what was sealed; another verdict of theirs is refused.
 
@@ -66,6 +67,7 @@ class DecisionSpec(Closed):
     verdict: Literal["Approve", "Reject"]
     meaning: Text
     comment: Text | None = None
+    explanationOpened: bool | None = None
     delegation: ObjectName | None = None
 
 
@@ -169,6 +171,7 @@ def _check(witness: Witness, review: Review) -> _Checked:
     spec = _spec(review)
     promotion = witness.cluster.promotion(review.namespace, spec.promotion)
     request, freeze, payload = _freeze(witness, review.namespace, spec, promotion)
+    _require_opened(spec, freeze)
     target = freeze.request.spec.target
     submitted = submission_of(witness, promotion, freeze.request.spec)
     if submitted.id != request:
@@ -203,6 +206,16 @@ def _check(witness: Witness, review: Review) -> _Checked:
             "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
         )
     return _Checked(spec, request, freeze, who, stand, granted, time)
+
+
+def _require_opened(spec: DecisionSpec, freeze: Freeze) -> None:
+    """Raise where somebody approves in tier 1 without saying that they have opened the explanation."""
+    if freeze.route.tier == "tier-1" and spec.verdict == "Approve" and not spec.explanationOpened:
+        raise Refused(
+            "who approves in tier-1 says that they have opened the explanation",
+            where="spec.explanationOpened",
+            mend="open it, and set this to true; signoff approve shows it and says so",
+        )
 
 
 def _is_engine(witness: Witness, who: Resolved) -> bool:
@@ -350,6 +363,10 @@ def _as_sealed(sealed: SealedDecision, spec: DecisionSpec) -> list[dict[str, Jso
         patches.append({"op": "remove", "path": "/spec/comment"})
     elif decided.comment is not None and decided.comment != spec.comment:
         patches.append({"op": "add", "path": "/spec/comment", "value": decided.comment})
+    if decided.explanationOpened is None and spec.explanationOpened is not None:
+        patches.append({"op": "remove", "path": "/spec/explanationOpened"})
+    elif decided.explanationOpened is not None and decided.explanationOpened != spec.explanationOpened:
+        patches.append({"op": "add", "path": "/spec/explanationOpened", "value": decided.explanationOpened})
     return patches
 
 
@@ -366,6 +383,7 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         "consent": {"assurance": "api-server", "proofs": []},
         "time": checked.time,
         **({"comment": spec.comment} if spec.comment is not None else {}),
+        **({"explanationOpened": spec.explanationOpened} if spec.explanationOpened is not None else {}),
     }
     name = as_json(PromotionName(namespace=review.namespace, name=spec.promotion))
     predicate: Json = {
