@@ -68,9 +68,10 @@ Way = Callable[[str, Literal["archive", "cluster"], str], str]
 class Bank:
     """signoff installed on a running control plane. Use it as a context manager.
 
-    `operator` are changes to the operators' configuration; with `four_eyes` Paula and Pia must agree to each policy; `way` may lead the
-    processes past a proxy (to the API server by TLS, with a certificate of `ControlPlane.serving_certificate`; to the object store
-    without). Without `start` the processes' configuration files are written (`<name>.yaml`), and the processes are left to the caller.
+    `operator` are changes to the operators' configuration; `clock` is a file by which webhooks and operators are ahead of time; with
+    `four_eyes` Paula and Pia must agree to each policy; `way` may lead the processes past a proxy (to the API server by TLS, with a
+    certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration files are
+    written (`<name>.yaml`), and the processes are left to the caller.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Bank:
         engine: bool = False,
         four_eyes: bool = False,
         start: bool = True,
+        clock: Path | None = None,
         way: Way = lambda _name, _what, url: url,
     ) -> None:
         self.control_plane = control_plane
@@ -102,6 +104,7 @@ class Bank:
         self._operator_changes = dict(operator or {})
         self._way = way
         self._start = start
+        self._clock = clock
         self._ports = dict(zip(self.webhooks, _pairs(free_ports(2 * webhooks)), strict=True))
         healthy = (*self.operators, *self.engines)
         self._health = dict(zip(healthy, free_ports(len(healthy)), strict=True))
@@ -315,7 +318,8 @@ class Bank:
 
     def _prepare(self, what: str, name: str, config: Mapping[str, Any]) -> None:
         path = self._file(f"{name}.yaml", config)
-        command = [sys.executable, "-m", "signoff", "run", what, "--config", str(path)]
+        own = ["controlplane.clock", str(self._clock)] if self._clock is not None and what != "engine" else ["signoff"]
+        command = [sys.executable, "-m", *own, "run", what, "--config", str(path)]
         self._components[name] = Component(
             name, command, self.work / f"{name}.log", self.rights("reader" if what == "engine" else "writer")
         )

@@ -14,6 +14,10 @@ def bindings() -> str:
     decide = binding("RoleBinding", "approvers", "signoff-approver", "model-approvers", "credit")
     tier = binding("RoleBinding", "approve-tier-2", "signoff-approve-tier-2", "model-approvers", "credit")
     publish = binding("ClusterRoleBinding", "policy-publishers", "signoff-policy-publisher", "policy-publishers")
+    correct = [
+        binding("RoleBinding", "correctors", "signoff-corrector", "model-risk", "credit"),
+        binding("RoleBinding", "correct-tier-2", "signoff-correct-tier-2", "model-risk", "credit"),
+    ]
     work = [binding("RoleBinding", "credit-team-edit", "edit", "credit-team", namespace) for namespace in ("credit", "batch")]
     engineer = binding("RoleBinding", "credit-team-engineer", "bank-engineer", "credit-team", "credit")
     platform = binding("ClusterRoleBinding", "platform-namespaces", "bank-platform", "platform")
@@ -26,7 +30,7 @@ def bindings() -> str:
             {"apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["get", "update", "patch"]},
         ),
     ]
-    return yaml.safe_dump_all([submit, decide, tier, publish, *work, *roles, engineer, platform])
+    return yaml.safe_dump_all([submit, decide, tier, publish, *correct, *work, *roles, engineer, platform])
 
 
 def _role(name: str, *rules: Mapping[str, Any]) -> dict[str, Any]:

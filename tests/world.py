@@ -14,6 +14,7 @@ from builders import example, example_explanation
 from signoff.archive import layout
 from signoff.archive.file import FileStore
 from signoff.archive.write import create_or_same, write_blob
+from signoff.decision.corrections import correction_bundle
 from signoff.decision.seals import Filed, delegation_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.desk.freezing import Frozen, Gathered, freeze_request
 from signoff.policy.facts import History
@@ -21,6 +22,7 @@ from signoff.policy.routing import route
 from signoff.policy.schema import Published, read_policy
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64decode, b64encode, dumps
+from signoff.record.correction import Correction, correction_id
 from signoff.record.freeze import Freeze, LiveIncumbent, Principal, Tier, WitnessedSubmission
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, OutcomeType, SealedDecision, as_json, outcome_bytes
@@ -30,6 +32,7 @@ from signoff.record.trust import Trust, read_trust
 from signoff.record.values import Digest, parse, sha256
 from signoff.verify.case import Outcome
 from signoff.verify.reader import Reader
+from signoff.verify.verifier import Verified
 
 PEOPLE_ISSUER = "https://login.bank.example"
 STORED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
@@ -211,6 +214,28 @@ class World:
         change(value)
         seal = parse(Seal, dumps(value), "seal")
         return SealedDecision(seal, seal_bundle(seal, signer or self.seal_key))
+
+    def correct(
+        self, verified: Verified, verdict: str = "Revoke", by: Principal = CARLA, signer: PemSigner | None = None, **changes: Any
+    ) -> str:
+        """Correct an event in the archive, and return under which key; ``changes`` alter the predicate, ``key`` where it lies."""
+        key, reason = changes.pop("key", None), changes.pop("reason", "The evaluation data were wrong.")
+        spec = {"request": verified.id, "event": verified.digest, "verdict": verdict, "reason": reason}
+        own = correction_id("credit", f"credit-{verdict.lower()}", spec)
+        value = {
+            **spec,
+            "id": own,
+            "cluster": "demo",
+            "correction": {"namespace": "credit", "name": f"credit-{verdict.lower()}"},
+            "principal": as_json(by),
+            "method": "client-certificate",
+            "time": "2026-03-04T08:00:00Z",
+            **changes,
+        }
+        bundle = correction_bundle(parse(Correction, dumps(value), "correction"), signer or self.seal_key)
+        key = key or layout.correction(verified.digest, own)
+        self.store.create(key, bundle)
+        return key
 
     def archive_seal(self, sealed: SealedDecision) -> None:
         principal = sealed.seal.decided.principal

@@ -10,10 +10,14 @@ import pytest
 from between import Answer
 from buckets import BUCKET
 
+from signoff.archive import layout
+from signoff.archive.file import MARKER
 from signoff.archive.findings import findings_of
 from signoff.archive.open import open_store
 from signoff.archive.s3_proof import prove_bucket
 from signoff.archive.store import Damaged, Exists, Missing, Refused, TooLarge, Unavailable
+from signoff.record.bundle import MAX_BUNDLE
+from signoff.verify.reader import Reader
 
 
 def test_each_object_is_locked_in_compliance_mode_by_the_servers_word(in_s3):
@@ -69,6 +73,24 @@ def test_a_later_version_of_the_same_second_is_not_the_record(in_s3):
         for later in range(number):
             in_s3.put_over(f"a/{number}", b"%d" % later)
     assert [store.read(f"a/{number}", limit=9).data for number in range(5)] == [b"first"] * 5
+
+
+def test_bypass_18_a_delete_marker_or_a_later_version_does_not_un_revoke(in_s3, world):
+    """A whole archive, copied into the bucket: whoever may write there hides the revocation, and puts a remark over it."""
+    frozen = world.freeze()
+    world.store.create(layout.event(frozen.freeze.id), world.bundle(frozen.payload, [world.seal(frozen.payload, frozen.freeze)]))
+    verified = world.reader.outcome(frozen.freeze.id)
+    revocation = world.correct(verified)
+    remark = world.store.read(world.correct(verified, "Annotate"), limit=MAX_BUNDLE).data
+    store = in_s3.opened()
+    for key in world.store.list(""):
+        if key != MARKER:
+            store.create(key, world.store.read(key, limit=MAX_BUNDLE).data)
+    in_s3.put_over(revocation, remark)
+    in_s3.hide(revocation)
+    reader = Reader(store, world.trust)
+    assert [one.revokes for one in reader.corrections(reader.outcome(frozen.freeze.id))].count(True) == 1
+    assert revocation in [one.key for one in findings_of(store)]
 
 
 def test_keys_that_no_archive_has_are_findings(in_s3):

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from archive_fixture import Site
-from world import CARLA, DAVID, POLICY, SPEC
+from world import BEN, CARLA, DAVID, POLICY, SPEC
 
 from signoff.archive import layout
 from signoff.policy.facts import History
@@ -137,11 +137,33 @@ def test_an_expired_promotion_says_so(site: Site) -> None:
     assert site.run("why", verified.id, "-o", "json").json["outcomes"][0]["valid"] is False
 
 
-def test_a_corrected_event_says_so(site: Site) -> None:
+def test_a_corrected_event_says_so_and_what_was_decided_as_before(site: Site) -> None:
+    verified = site.promoted()
+    site.world.correct(verified, "Annotate", reason="Eleven months only.", by=BEN)
+    told = site.run("why", verified.id)
+    assert told.code == 0
+    assert "annotated     by ben@bank.example at 2026-03-04T08:00:00Z: Eleven months only." in told.out
+    [outcome] = site.run("why", verified.id, "-o", "json").json["outcomes"]
+    assert (outcome["valid"], outcome["revoked"]) == (True, False)
+    site.world.correct(verified)
+    told = site.run("why", verified.id)
+    assert "credit-scoring 2.4.0  promoted, revoked" in told.out
+    assert "REVOKED       by carla@bank.example at 2026-03-04T08:00:00Z: The evaluation data were wrong." in told.out
+    assert "approved by   carla@bank.example" in told.out
+    [outcome] = site.run("why", verified.id, "-o", "json").json["outcomes"]
+    assert (outcome["valid"], outcome["revoked"]) == (False, True)
+    assert {one["verdict"] for one in outcome["corrections"]} == {"Annotate", "Revoke"}
+
+
+def test_where_a_correction_is_not_believed_the_decision_is_told_and_that_it_cannot_be_told(site: Site) -> None:
     verified = site.promoted()
     site.world.store.create(layout.correction(verified.digest, "0" * 64), b"{}")
-    assert "corrected     the archive holds a correction" in site.run("why", verified.id).out
-    assert site.run("why", verified.id, "-o", "json").json["outcomes"][0]["valid"] is False
+    told = site.run("why", verified.id)
+    assert told.code == 2
+    assert "CORRECTED?" in told.out
+    assert "approved by   carla@bank.example" in told.out
+    [outcome] = site.run("why", verified.id, "-o", "json").json["outcomes"]
+    assert (outcome["valid"], outcome["revoked"]) == (False, None)
 
 
 UNKNOWN = {

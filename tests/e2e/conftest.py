@@ -5,7 +5,7 @@ from __future__ import annotations
 import http.server
 import ssl
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -60,12 +60,27 @@ def operator_metrics(bank: Bank) -> int:
 @pytest.fixture(scope="session")
 def bank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bank]:
     work = tmp_path_factory.mktemp("bank")
+    (clock := work / "clock").write_text("0")
     with ControlPlane(work / "control-plane") as plane, reports(plane) as source, Bank(
-        plane, work / "bank", operator=source, engine=True
+        plane, work / "bank", operator=source, engine=True, clock=clock
     ) as bank:
         bank.kubectl(PAULA, "apply", "-f", "examples/credit-scoring/policy.yaml")
         bank.kubectl(BEN, "apply", "-f", "examples/credit-scoring/explanation-configmap.yaml")
         yield bank
+
+
+@pytest.fixture
+def clock(bank: Bank) -> Iterator[Callable[[float], None]]:
+    """Let the clocks of webhook and operator be ahead by so many seconds; at the end they are right again."""
+    file = bank.work.parent / "clock"
+
+    def ahead(seconds: float) -> None:
+        beside = file.with_suffix(".new")
+        beside.write_text(str(seconds))
+        beside.replace(file)
+
+    yield ahead
+    ahead(0)
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_a_volume_whose_image_was_read_in_part_is_not_plainly_refused() -> None:
 IMAGES = st.lists(st.sampled_from(["<a>", "<b>", "<c>", "<d>"]), min_size=1, max_size=3)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(
     st.tuples(IMAGES, st.lists(st.sampled_from(["<c>", "<d>"]), max_size=2), st.integers(0, 3)),
     st.fixed_dictionaries(dict.fromkeys("abcd", EVENTS)),

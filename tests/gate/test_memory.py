@@ -31,7 +31,6 @@ from signoff.verify.verifier import Admission
 EVENT = Admission(
     id=RequestId("0" * 64), event=sha256(b"event"), promotes=True, model="m", version="1", image="r.example/m@sha256:0",
     images=frozenset(), artifacts=frozenset(), environment="production", clusters=frozenset(), namespaces=frozenset(), valid_until=None,
-    corrected=False,
 )  # fmt: skip
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
 POSITIVE, NEGATIVE = Found((EVENT,), ()), Found((), ())
@@ -89,7 +88,7 @@ def test_an_answer_is_fresh_for_so_long_and_no_longer(answer: Found, fresh: floa
 def test_bypass_11_what_is_no_longer_so_is_seen_after_ten_seconds() -> None:
     archive = Archive()
     archive.ask()
-    archive.answer = Found((replace(EVENT, corrected=True),), ())
+    archive.answer = Found((replace(EVENT, revoked="revoked by somebody"),), ())
     assert archive.later(9.99).ask() is POSITIVE
     assert archive.later(0.01).ask() is archive.answer
 

@@ -64,7 +64,9 @@ def event(name: str) -> Admission:
         clusters=frozenset(one.get("clusters", ["demo"])),
         namespaces=frozenset(one.get("namespaces", ["credit"])),
         valid_until=parse_time(one["until"]) if "until" in one else None,
-        corrected=one.get("corrected", False),
+        on_expiry=one.get("onExpiry", "deny-all"),
+        tier=one.get("tier", "tier-2"),
+        revoked=one.get("revoked", ""),
     )
 
 
@@ -107,7 +109,8 @@ def verdict_on(case: dict[str, Any]) -> Verdict:
     parts = {name: tuple(case[name]) for name in ("init", "ephemeral", "volumes") if name in case}
     uses = workload(pod_spec(case["images"], **parts), template=case.get("template", False))
     old = workload(pod_spec(case["old"]), template=case.get("template", False)).uses if "old" in case else ()
-    around = Circumstances(Place(*case.get("place", HERE)), NOW, EXEMPT)
+    since = parse_time(case["since"]) if "since" in case else None
+    around = Circumstances(Place(*case.get("place", HERE)), NOW, EXEMPT, since)
     return judge(uses, added(uses.uses, old), archived(case, digests_asked(uses, around)), around)
 
 
@@ -125,6 +128,11 @@ def test_the_verdict(case: dict[str, Any]) -> None:
         assert spelled(mend) in finding.mend
     assert verdict.admitted is (not expected)
     assert verdict.unsure is case.get("unsure", False)
+    assert verdict.expired is case.get("expired", False)
+    warnings = case.get("warnings", [])
+    assert len(verdict.warnings) == len(warnings), verdict.warnings
+    for told, expected_words in zip(verdict.warnings, warnings, strict=True):
+        assert expected_words in told
     if not expected:
         assert set(verdict.events) == {event(name).event for name in case.get("by", [])}
 
@@ -301,7 +309,7 @@ def test_bypass_18_a_correction_that_cannot_be_read_stops_the_event(world: World
     keep(world, request, bundle)
     event_digest = world.reader.outcome(request).digest
     world.store.create(layout.correction(event_digest, "0" * 64), b"whatever")
-    refused_for(asked(world), "the archive holds a correction of the event")
+    refused_for(asked(world), "whether the event was revoked cannot be told", unsure=True)
 
 
 class Failing:

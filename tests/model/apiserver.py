@@ -15,15 +15,17 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal
 
 from signoff.errors import SignoffError
+from signoff.gate.owners import Owner
 from signoff.operator.cluster import ClusterError, Object
 from signoff.operator.explanations import CannotFetch
 from signoff.record.canonical import Json
-from signoff.webhook import decisions, delegations, policies, promotions
+from signoff.record.values import Digest
+from signoff.webhook import corrections, decisions, delegations, policies, promotions
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.review import Reply, answer, denied, read_review
 from signoff.webhook.witness import Witness
@@ -38,12 +40,14 @@ SEAL = {
     "promotiondecisions": decisions.seal,
     "promotionpolicies": policies.seal,
     "promotiondelegations": delegations.seal,
+    "promotioncorrections": corrections.seal,
 }
 CHECK = {
     "modelpromotions": promotions.check,
     "promotiondecisions": decisions.check,
     "promotionpolicies": policies.check,
     "promotiondelegations": delegations.check,
+    "promotioncorrections": corrections.check,
 }
 
 
@@ -193,6 +197,10 @@ class OperatorsCluster:
         if said == "ok":
             self._reported(promotion, status)
 
+    def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[str, ...]:
+        self._reach()
+        return ()
+
     def config_map_key(self, namespace: str, name: str, key: str) -> bytes:
         raise CannotFetch("does not exist", where=f"ConfigMap {namespace}/{name}", mend="create it", again=True)
 
@@ -206,12 +214,15 @@ class OperatorsCluster:
 
 
 class WebhooksCluster:
-    """What `signoff.webhook.cluster.Cluster` offers; ``may`` and ``way`` stand for the cluster's roles."""
+    """What `signoff.webhook.cluster.Cluster` offers; ``may``, ``correct`` and ``way`` stand for the cluster's roles."""
 
-    def __init__(self, api: ApiServer, labels: Mapping[str, Mapping[str, str]], may: set[str], way: Mapping[str, str]) -> None:
+    def __init__(
+        self, api: ApiServer, labels: Mapping[str, Mapping[str, str]], may: set[str], correct: set[str], way: Mapping[str, str]
+    ) -> None:
         self._api = api
         self._labels = labels
         self._may = may
+        self._correct = correct
         self._way = way
 
     def known_labels(self, namespace: str) -> Mapping[str, str] | None:
@@ -248,6 +259,12 @@ class WebhooksCluster:
 
     def may_approve(self, user: Mapping[str, Json], namespace: str, tier: str) -> bool:
         return str(user["username"]) in self._may
+
+    def may_correct(self, user: Mapping[str, Json], namespace: str, tier: str, verb: str) -> bool:
+        return str(user["username"]) in self._correct
+
+    def owner(self, namespace: str, owner: Owner) -> Mapping[str, Json]:
+        raise NotFound("the API server knows no such object", where=f"{owner.kind} {namespace}/{owner.name}")
 
     def way_to_act_as(self, user: Mapping[str, Json], namespace: str, name: str) -> str | None:
         return self._way.get(str(user["username"]))

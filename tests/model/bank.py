@@ -50,6 +50,7 @@ SERVICES = {
 KUBERNETES = "https://kubernetes.bank.example"
 ACCOUNT = "system:serviceaccount:"
 MAY_APPROVE = {f"{name}@bank.example" for name in GROUPS if name not in {"gil", "eve"}} | {ACCOUNT + ENGINE, ACCOUNT + OPERATOR}
+MAY_CORRECT = {f"{name}@bank.example" for name in ("rita", "uma")}
 WAYS = {"flo@bank.example": "enter Pods beside it"}
 
 MODELS = ("credit-a", "credit-b")
@@ -218,6 +219,17 @@ def delegation(name: str, to: str, tiers: tuple[str, ...], models: str, begins: 
         "reason": "Two weeks in the mountains.",
     }
     return {"apiVersion": "signoff.dev/v1alpha1", "kind": "PromotionDelegation", "metadata": {"name": name}, "spec": spec}
+
+
+def correction(name: str, request: str, event: str, verdict: str, reason: str) -> Value:
+    spec = {"request": request, "event": event, "verdict": verdict, "reason": reason}
+    metadata = {"name": name, "namespace": "credit"}
+    return {"apiVersion": "signoff.dev/v1alpha1", "kind": "PromotionCorrection", "metadata": metadata, "spec": spec}
+
+
+def lets_correct(name: str) -> bool:
+    """Whether Kubernetes lets somebody revoke and annotate."""
+    return person(name)["username"] in MAY_CORRECT
 
 
 @dataclass

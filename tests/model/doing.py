@@ -21,7 +21,7 @@ from signoff.verify.reader import Reader
 from tests.model import bank, reading
 from tests.model.apiserver import Refusal, Value
 from tests.model.archive import STRUCK, Archive, Clock, Died
-from tests.model.promises import Look, Press, Promises
+from tests.model.promises import Correcting, Look, Press, Promises
 from tests.model.reading import Frozen
 from tests.model.simulation import Simulation
 from tests.model.weighing import NOT_BY, Grant
@@ -216,7 +216,7 @@ class Doing(RuleBasedStateMachine):
         metadata = {"name": f"decision-{self.count}", "namespace": "credit"}
         decision = made or {"apiVersion": "signoff.dev/v1alpha1", "kind": "PromotionDecision", "metadata": metadata, "spec": spec}
         exists = ("promotiondecisions", "credit", decision["metadata"]["name"]) in self.world.api.objects
-        calm, before = self.promises.is_calm, self.archive.written
+        calm, before = self.promises.is_calm and not self.promises.lost_its_precedent(freeze), self.archive.written
         self.promises.pressing = Press(who, freeze, verdict, may and not (manner == "blind" and new and calm), given)
         strike = self.archive.faults.arm("" if fault == "meanwhile" else fault, after)
         try:
@@ -288,6 +288,27 @@ class Doing(RuleBasedStateMachine):
         self._noted("somebody granted")
         return str(name)
 
+    def _correct(self, who: str, request: str, verdict: str, reason: str, fault: str = "", after: int = 0) -> None:
+        """Have somebody revoke or annotate an event; the name of the object follows from what is said, as the command makes it."""
+        event = self.promises.events[request]
+        may, calm = self.promises.may_correct(who, event, verdict, reason), self.promises.is_calm
+        name = f"{verdict.lower()}-{event.digest[7:19]}-{reason}"
+        obj = bank.correction(name, event.id, event.digest, verdict, reason)
+        there = ("promotioncorrections", "credit", name) in self.world.api.objects
+        self.promises.correcting = Correcting(who, event.digest, verdict, may)
+        strike = self.archive.faults.arm("" if fault == "meanwhile" else fault, after)
+        try:
+            self.world.api.create(bank.person(who), "promotioncorrections", obj)
+        except Refusal as refusal:
+            assert not (may and calm) or strike.struck or there, f"{who} may {verdict} {request[:12]}: {refusal}"
+        else:
+            assert may or not calm, f"promise 4: {who} may not {verdict} {request[:12]}, and was let"
+            assert verdict != "Revoke" or not calm or self.promises.is_revoked(event), "promise 1: revoked without an archived correction"
+            self._noted("revoked" if verdict == "Revoke" else "annotated")
+        finally:
+            self.archive.faults.disarm()
+            self.promises.correcting = None
+
     def _look(self, number: int, name: str, fault: str = "", after: int = 0, between: Callable[[], None] | None = None) -> None:
         if self.promises.promotion(name) is None:
             return
@@ -309,7 +330,7 @@ class Doing(RuleBasedStateMachine):
             reason = self._reason(name)
             assert reason == expected, f"promise 5: {name} came to {reason}, not to {expected}"
             self._judge_route(name, reason)
-            ended = expected in {"Promoted", "Rejected"}
+            ended = expected in {"Promoted", "ExpiresSoon", "Expired", "Revoked", "Rejected"}
             assert not ended or any(self.promises.freezes[one.freeze].name == name for one in self.promises.events.values())
         if len(self.promises.events) > before:
             self._noted("an event was written" if not strike.struck else f"an event was written although: {fault}")

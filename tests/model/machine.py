@@ -170,6 +170,34 @@ class Histories(Unattended, Deputies):
         """A PromotionDecision goes; its seal does not."""
         self.world.api.delete(bank.person("ben"), "promotiondecisions", "credit", pick(self.decisions(), which))
 
+    @precondition(lambda self: self.promises.events)
+    @rule(
+        which=ANY,
+        who=st.sampled_from(("rita", "rita", "uma", "carla", "ben")),
+        verdict=st.sampled_from(("Revoke", "Annotate")),
+        reason=st.sampled_from(("wrong", "again")),
+        fault=FAULT,
+        after=AFTER,
+    )
+    def correct(self, which: int, who: str, verdict: str, reason: str, fault: str, after: int) -> None:
+        """Somebody revokes an event, or adds a remark; what ran by it is asked for again, and so is what it was."""
+        event = pick(sorted(self.promises.events.values(), key=lambda one: one.id), which)
+        frozen = self.promises.freezes[event.freeze]
+        if which % 3 == 0:
+            self._deploy(frozen.image, "credit")
+        self._correct(who, event.id, verdict, reason, fault, after % 8)
+        self._deploy(frozen.image, "credit")
+        if which % 2:
+            self._look(0, frozen.name)
+
+    @precondition(lambda self: self.promises.corrections)
+    @rule(which=ANY)
+    def delete_correction(self, which: int) -> None:
+        """A PromotionCorrection goes; what it said does not."""
+        names = sorted(key[2] for key in self.world.api.objects if key[0] == "promotioncorrections")
+        if names:
+            self.world.api.delete(bank.person("rita"), "promotioncorrections", "credit", pick(names, which))
+
     # --- the processes ------------------------------------------------------------------------------------------------------
 
     @precondition(lambda self: self.names())

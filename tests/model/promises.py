@@ -17,6 +17,7 @@
  5. Every promotion has its event. A quorum leads to its event by the next look that nothing disturbs, and the pointers by which the gate
     finds it lie there before it.
  6. The archive alone suffices. A cluster made anew from the same manifests comes to the same outcomes.
+ Whoever revokes an event may, and from then on it admits nothing, is live no more, and no status says Promoted of it; nothing undoes that.
  7. The gate answers from verified memory: a positive answer for 10 s, a negative one for 2 s; while the archive is out of reach a positive
     one for 15 minutes; after that it denies.
 
@@ -52,6 +53,25 @@ class Press:
     grant: Grant | None = None
 
 
+@dataclass(frozen=True)
+class Correcting:
+    """What somebody asks the door to say of an event, and whether it must be refused."""
+
+    who: str
+    event: str
+    verdict: str
+    may: bool
+
+
+@dataclass(frozen=True)
+class Correction:
+    """A correction that the archive took."""
+
+    event: str
+    verdict: str
+    entry: Entry
+
+
 @dataclass
 class Look:
     """A look of an operator: how much had been written when it began, and whether another operator came between."""
@@ -73,6 +93,9 @@ class Promises:
     publishing: str = ""
     granting: Value | None = None
     """The statement that somebody asks the door to sign, but for its time and method."""
+    correcting: Correcting | None = None
+    corrections: dict[str, Correction] = field(default_factory=dict)
+    """What was said of events afterwards, by the key under which it lies."""
     grants: dict[str, Grant] = field(default_factory=dict)
     """What was granted, by the grant's name, whether or not it was taken back."""
     looks: list[Look] = field(default_factory=list)
@@ -99,8 +122,31 @@ class Promises:
     def live(self, model: str) -> Event | None:
         """The model's promotion that the archive took last, of those whose keys are good."""
         ours = (one for one in self.events.values() if self.freezes[one.freeze].model == model)
-        promoted = [one for one in ours if one.promotes and self.counts(one)]
+        promoted = [one for one in ours if one.promotes and self.counts(one) and not self.is_revoked(one)]
         return max(promoted, key=lambda one: one.stored_at, default=None)
+
+    def is_revoked(self, event: Event) -> bool:
+        """Whether somebody took the event back, by a key that counts, and what they said lies there as it was written."""
+        said = [(key, one.entry) for key, one in self.corrections.items() if self._same(one, event, "Revoke")]
+        good = [self.keyring.is_good(reading.signed(entry.data).key, entry.stored_at) for key, entry in said if self.archive.is_honest(key)]
+        return any(good)
+
+    def may_correct(self, who: str, event: Event, verdict: str, reason: str) -> bool:
+        """Whether the door must sign this correction, in a calm world."""
+        if not self.has_event(event.id) or not self.counts(event) or (verdict == "Revoke" and not event.promotes):
+            return False
+        known = {reading.signed(one.entry.data).predicate["reason"] for one in self.corrections.values() if self._same(one, event, verdict)}
+        if reason in known:
+            return True  # it is given back
+        return bank.lets_correct(who) and not (verdict == "Revoke" and self.is_revoked(event))
+
+    def _same(self, one: Correction, event: Event, verdict: str) -> bool:
+        return (one.event, one.verdict) == (event.digest, verdict)
+
+    def lost_its_precedent(self, freeze: str) -> bool:
+        """Whether what was live for a freeze was taken back since: what its route comes to now is not foretold."""
+        shown = self.freezes[freeze].live if freeze in self.freezes else None
+        return any(one.digest == shown and self.is_revoked(one) for one in self.events.values())
 
     def route(self, spec: Value, live: Event | None) -> Routed | None:
         """Who is asked by the policies in force, and why; None where there are none, or where they cannot be reconciled."""
@@ -182,7 +228,7 @@ class Promises:
         if frozen is None or promotion is None or (frozen.name, frozen.spec) != (name, promotion["spec"]):
             return False
         given = self.grants.get(grant)
-        if grant and not (given is not None and self._stands(given) and given.fits(who, frozen, self.archive.clock.now())):
+        if grant and not (given is not None and self._is_granted(given) and given.fits(who, frozen, self.archive.clock.now())):
             return False
         voice = given.grantor if given is not None else who
         if (who == "engine") != (frozen.tier == "tier-3") or who in {"flux", "operator"}:
@@ -206,7 +252,7 @@ class Promises:
         asked = frozen.claimants | {promotion["submission"]["subject"]}
         return bank.subject_of(who) in asked or (who == "flo" and bank.FLUX in asked)
 
-    def _stands(self, grant: Grant) -> bool:
+    def _is_granted(self, grant: Grant) -> bool:
         """Whether a grant is there and archived."""
         there = ("promotiondelegations", "", grant.name) in self.objects
         return there and self.archive.is_honest(layout.statement("delegation", Digest(grant.statement)))
@@ -249,7 +295,7 @@ class Promises:
             if self.has_event(one.id) and not self.counts(self.events[one.id]):
                 return "ArchiveAltered"
             if self.has_event(one.id):
-                return "Promoted" if self.events[one.id].promotes else "Rejected"
+                return self._stands(self.events[one.id])
         live, named = self.live(spec["model"]["name"]), spec["model"].get("incumbent")
         if self.route(spec, live) is None:
             return "NoPolicy"
@@ -258,7 +304,20 @@ class Promises:
         fitting = self.fitting(promotion)
         if fitting and self.rejections(fitting[0]):
             return "Rejected"
-        return "Promoted" if fitting and self.suffices(fitting[0], self.carried(fitting[0])) else "AwaitingDecision"
+        if not fitting or not self.suffices(fitting[0], self.carried(fitting[0])):
+            return "AwaitingDecision"
+        return "ExpiresSoon" if spec.get("validFor") else "Promoted"  # all that expires here does so within a day
+
+    def _stands(self, event: Event) -> str:
+        """How an event stands now."""
+        until = self.valid_until(event)
+        if not event.promotes:
+            return "Rejected"
+        if self.is_revoked(event):
+            return "Revoked"
+        if until is not None and self.archive.clock.now() >= until:
+            return "Expired"
+        return "Promoted" if until is None else "ExpiresSoon"
 
     def _seals(self, freeze: Frozen, verdict: str) -> list[tuple[str, Entry]]:
         return [
@@ -284,6 +343,8 @@ class Promises:
             self._watch_grant(entry)
         elif folder == "statements":
             assert self.publishing == "paula", f"promise 4: {self.publishing or 'nobody'} published a policy"
+        elif folder == "corrections":
+            self._watch_correction(entry)
         elif folder == "events":
             self._watch_event(entry)
 
@@ -298,6 +359,18 @@ class Promises:
     def _watch_grant(self, entry: Entry) -> None:
         said = {name: value for name, value in reading.signed(entry.data).predicate.items() if name not in {"time", "method"}}
         assert said == self.granting, f"promise 4: nobody granted {said}"
+
+    def _watch_correction(self, entry: Entry) -> None:
+        said, asked = reading.signed(entry.data), self.correcting
+        told = (bank.name_of(said.predicate["principal"]["subject"]), said.predicate["event"], said.predicate["verdict"])
+        assert said.type == "correction"
+        assert asked is not None and told == (asked.who, asked.event, asked.verdict), f"promise 4: nobody said {told}"
+        assert asked.may, f"promise 4: {told} was signed, and ought to have been refused"
+        assert entry.key == layout.correction(Digest(asked.event), said.predicate["id"])
+        self.corrections[entry.key] = Correction(asked.event, asked.verdict, entry)
+        # The gate of the same process forgets what rests on it.
+        for key in [key for key, (_, view) in self.remembered.items() if any(one.digest == asked.event for one in view)]:
+            del self.remembered[key]
 
     def _watch_seal(self, entry: Entry) -> None:
         seal = reading.signed(entry.data).predicate
@@ -376,6 +449,7 @@ class Promises:
         if conditions["Promoted"]["status"] == "True":
             event = self.events.get(status["id"])
             assert event is not None and event.promotes, "promise 1: the status says Promoted without an event"
+            assert not self.is_revoked(event), "promise 1: the status says Promoted of what was revoked"
             assert status["event"] == event.digest, "promise 1: the status names another event"
 
     # --- what runs ----------------------------------------------------------------------------------------------------------
@@ -432,7 +506,8 @@ class Promises:
 
     def _admits(self, event: Event, namespace: str) -> bool:
         until = self.valid_until(event)
-        return namespace == "credit" and (until is None or self.archive.clock.now() < until)
+        in_time = until is None or self.archive.clock.now() < until
+        return namespace == "credit" and in_time and not self.is_revoked(event)
 
     def valid_until(self, event: Event) -> datetime | None:
         valid_for = self.freezes[event.freeze].spec.get("validFor")

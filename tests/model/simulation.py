@@ -21,7 +21,7 @@ from signoff.operator import reconcile as room
 from signoff.operator.reconcile import Operator
 from signoff.operator.run import Queue
 from signoff.record.canonical import dumps
-from signoff.record.values import parse
+from signoff.record.values import Digest, parse
 from signoff.verify.reader import Reader
 from signoff.webhook.gate import Gate
 from signoff.webhook.review import Reply, read_review
@@ -55,13 +55,16 @@ class Simulation:
         self._operators = [self._operator() for _ in range(2)]
 
     def restart_door(self) -> None:
-        cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.WAYS)
+        cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.MAY_CORRECT, bank.WAYS)
         store = Reached(self.archive)
         signer, now = self.keyring.signer("seal"), self.archive.clock.now
-        self._witness = Witness(CLUSTER, cluster, store, Reader(store, self._trust), signer, bank.issuers(), now, PENDING)
+        self._witness = Witness(CLUSTER, cluster, store, Reader(store, self._trust), signer, bank.issuers(), now, PENDING, self._revoked)
+
+    def _revoked(self, event: Digest, words: str) -> None:
+        self._gate.memory.revoke(event, words)
 
     def restart_gate(self) -> None:
-        cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.WAYS)
+        cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.MAY_CORRECT, bank.WAYS)
         reader = self.reader()
         clock = self.archive.clock
         memory = Memory(lambda key: look_up(reader, key, CLUSTER, clock.now()), clock.monotonic)

@@ -17,10 +17,12 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from signoff.decision.corrections import correction_bundle
 from signoff.decision.seals import delegation_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64encode, dumps
 from signoff.record.check import Check, check_bundle
+from signoff.record.correction import Correction, correction_id
 from signoff.record.freeze import claimed_comparison, freeze_bytes, read_freeze
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
@@ -303,6 +305,7 @@ def vectors() -> Mapping[str, bytes]:
         "submission": submission_file,
         "delegation": delegation_file(seal_key),
         "check": check_file(seal_key),
+        "correction": correction_file(seal_key),
         **{name: one.bundle for name, one in sealed.items()},
         "promotion": sign_bundle(promoted, event_key),
         "rejection": sign_bundle(rejected, event_key),
@@ -322,7 +325,21 @@ def vectors() -> Mapping[str, bytes]:
     return {**files, "digests.json": json.dumps(named, indent=1).encode() + b"\n"}
 
 
-LATER = {"delegation": delegation_file, "check": check_file}
+def correction_file(key: PemSigner) -> bytes:
+    spec = {"request": "ef" * 32, "event": digest("event"), "verdict": "Revoke", "reason": "Ungültige Daten: the year after.\nSee 4711."}
+    value = {
+        **spec,
+        "cluster": "demo",
+        "method": "client-certificate",
+        "id": correction_id("credit", "credit-scoring-2.4.0-revoke", spec),
+        "correction": {"namespace": "credit", "name": "credit-scoring-2.4.0-revoke"},
+        "principal": principal("rita"),
+        "time": "2026-04-01T06:00:00Z",
+    }
+    return correction_bundle(parse(Correction, dumps(value), "correction"), key)
+
+
+LATER = {"delegation": delegation_file, "check": check_file, "correction": correction_file}
 """What came after the first vectors."""
 
 

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from vectors import GOLDEN, STATEMENTS, STORED, bundle, golden, golden_json, outcome, policies, sealed, statement, trust
 
+from signoff.archive import layout
+from signoff.decision.corrections import correction_bundle, counts
 from signoff.decision.seals import (
     CouldNotTell,
     Filed,
@@ -38,6 +40,15 @@ IDS = golden_json("ids.json")
 ANY_SIGNER = PemSigner(generate_pem())
 TARGET = read_freeze(golden("freeze.json")).request.spec.target
 each_id = pytest.mark.parametrize("row", IDS, ids=[row["name"] for row in IDS])
+
+
+def test_a_correction_counts_today_as_it_did_and_its_id_is_hashed_from_what_it_says() -> None:
+    said = json.loads(statement("correction"))["predicate"]
+    key = layout.correction(said["event"], said["id"])
+    found = counts(Filed(bundle("correction"), STORED), trust(), TARGET, said["request"], key)
+    assert found is not None
+    assert found.revokes
+    assert said_again(correction_bundle(found.correction, ANY_SIGNER)) == statement("correction")
 
 
 def said_again(data: bytes) -> bytes:

@@ -35,6 +35,7 @@ DOCUMENTS: list[tuple[str, Any]] = [
     ("policy", predicate("policy")),
     ("delegation", predicate("delegation")),
     ("check", predicate("check")),
+    ("correction", predicate("correction")),
     ("trust", golden_json("trust.json")),
     *(("modelpromotion-spec", spec) for spec in SPECS),
 ]

@@ -19,8 +19,9 @@ from signoff.decision.seals import CouldNotTell
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import REJECTION_TYPE, SealedDecision
+from signoff.record.request import read_spec
 from signoff.record.trust import Trust
-from signoff.record.values import Digest, RequestId, parse, sha256
+from signoff.record.values import Digest, RecordError, RequestId, parse, sha256
 from signoff.verify import verifier
 from signoff.verify.case import Outcome
 from signoff.verify.verifier import Admission, Failed, Place, Question, admission, admits, verify
@@ -501,7 +502,7 @@ def test_rule_13_quorum_roles_that_are_not_held(world: World, change: Change) ->
     assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions), freeze.id))) == "quorum"
 
 
-# 14 to 18: a place
+# 14 to 19: a place
 
 HERE = Place("production", "demo", "credit")
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -512,7 +513,7 @@ def promoted(world: World, spec: dict[str, Any] = SPEC, kind: Any = None) -> Adm
     verdict = "Approve" if kind is None else "Reject"
     decisions = [world.seal(frozen.payload, frozen.freeze, verdict=verdict)]
     bundle = world.bundle(frozen.payload, decisions, **({} if kind is None else {"kind": kind}))
-    return admission(verify(world.outcome(bundle, frozen.freeze.id), world.trust, world.policies), corrected=False)
+    return admission(verify(world.outcome(bundle, frozen.freeze.id), world.trust, world.policies), ())
 
 
 def question(event: Admission, place: Place = HERE, now: datetime = NOW) -> Question:
@@ -566,8 +567,49 @@ def test_rule_17_expiry_from_the_latest_seal(world: World) -> None:
 
 
 def test_rule_18_corrections(world: World) -> None:
-    event = dataclasses.replace(promoted(world), corrected=True)
+    event = dataclasses.replace(promoted(world), revoked="revoked by carla at 2026-03-04T08:00:00Z: wrong data")
     assert refused_here(event, question(event)) == "corrections"
+
+
+@pytest.mark.parametrize(("tier", "minimum", "admitted"), [
+    ("tier-2", None, True), ("tier-2", "tier-3", True), ("tier-2", "tier-2", True), ("tier-2", "tier-1", False),
+    ("tier-3", "tier-2", False), ("tier-1", "tier-1", True), ("tier-3", "tier-3", True),
+])  # fmt: skip
+def test_rule_19_tier(world: World, tier: Any, minimum: Any, admitted: bool) -> None:
+    event = dataclasses.replace(promoted(world), tier=tier)
+    asked = question(event, dataclasses.replace(HERE, minimum_tier=minimum))
+    if admitted:
+        admits(event, asked)
+    else:
+        assert refused_here(event, asked) == "tier"
+
+
+@pytest.mark.parametrize(
+    ("on_expiry", "since", "admitted"),
+    [
+        ("deny-new-rollouts", timedelta(hours=-1), True),
+        ("deny-new-rollouts", timedelta(0), False),
+        ("deny-new-rollouts", None, False),
+        ("deny-all", timedelta(hours=-1), False),
+        (None, timedelta(hours=-1), False),
+    ],
+)
+def test_rule_17_expiry_lets_go_on_what_ran_before(world: World, on_expiry: Any, since: timedelta | None, admitted: bool) -> None:
+    event = promoted(world, {**SPEC, "validFor": "24h", **({"onExpiry": on_expiry} if on_expiry else {})})
+    assert event.valid_until is not None
+    ran_since = event.valid_until + since if since is not None else None
+    asked = dataclasses.replace(question(event, now=event.valid_until), since=ran_since)
+    if admitted:
+        admits(event, asked)
+    else:
+        assert refused_here(event, asked) == "expiry"
+
+
+def test_what_happens_on_expiry_is_asked_only_of_what_expires(world: World) -> None:
+    spec = {**SPEC, "onExpiry": "deny-all"}
+    del spec["validFor"]
+    with pytest.raises(RecordError, match="onExpiry says what happens when validFor is over"):
+        read_spec(spec)
 
 
 def test_every_rule_is_numbered_and_has_a_test_of_its_name() -> None:

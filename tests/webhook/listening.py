@@ -85,7 +85,7 @@ class Listening:
         memory = Memory(lambda key: look_up(self.world.reader, key, "demo", NOW), time.monotonic)
         exemptions = self.config.gate.exemptions
         self.gate = Gate("demo", cluster, self.world.reader, memory, exemptions, lambda: NOW)
-        self.witness = _witness(self.config, self.world.store, self.world.reader, cluster)
+        self.witness = _witness(self.config, self.world.store, self.world.reader, cluster, memory.revoke)
         self._servers = (
             _server(gate_app(self.gate), self.config.gateListener, self.config, None),
             _server(door_app(self.witness), self.config.door, self.config, self.config.door),

@@ -16,6 +16,7 @@ from hashlib import sha256
 from signoff.archive.store import BadKey
 
 EVENTS_PREFIX = "events/"
+CORRECTIONS_PREFIX = "corrections/"
 _EVENT_SUFFIX = ".sigstore.json"
 
 _HEX = re.compile(r"[0-9a-f]{64}")
@@ -117,7 +118,7 @@ def correction(event_digest: str, id: str) -> str:
 
 def corrections_prefix(event_digest: str) -> str:
     """The corrections of one event."""
-    return f"corrections/{_hex(event_digest)}/"
+    return f"{CORRECTIONS_PREFIX}{_hex(event_digest)}/"
 
 
 def pointed_id(key: str) -> str:

@@ -8,8 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from signoff.cli.output import moment, stamp
+from signoff.decision.corrections import Corrected, revocation
 from signoff.decision.delegations import grant_of
-from signoff.decision.seals import Filed
+from signoff.decision.seals import CouldNotTell, Filed
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
 from signoff.record.canonical import Json
@@ -34,12 +35,14 @@ _SHOWN: Final = 12
 
 @dataclass(frozen=True)
 class Account:
-    """A believed outcome, and what the archive says beside it: corrections, the full decision that answers for an emergency (None: there is
-    none, or none is owed), and who published the policies considered, and agreed to them (None: nobody had to, and nobody did).
+    """A believed outcome, and what the archive says beside it: its corrections (``unsure``: why they cannot be told), the full decision
+    that answers for an emergency (None: there is none, or none is owed), and who published the policies considered, and agreed to them
+    (None: nobody had to, and nobody did).
     """
 
     verified: Verified
-    corrected: bool
+    corrections: tuple[Corrected, ...]
+    unsure: str
     full: Verified | None
     published: tuple[PublishedPolicy, ...]
     agreed: tuple[PublishedPolicy | None, ...]
@@ -55,6 +58,11 @@ class Account:
         return self.verified.promotes and self.verified.is_emergency and self.full is None
 
     @property
+    def revoked(self) -> Corrected | None:
+        """The correction that took it back; None where it stands."""
+        return revocation(self.corrections)
+
+    @property
     def title(self) -> str:
         """Model and version."""
         model = self.verified.freeze.request.spec.model
@@ -68,7 +76,16 @@ def account(reader: Reader, verified: Verified) -> Account:
     published = tuple(_said(reader.policy(one.statement), one.name) for one in freeze.route.considered)
     agreed = tuple(_said(reader.policy(one.second), one.name) if one.second is not None else None for one in freeze.route.considered)
     full = reader.decided_in_full(verified) if verified.promotes and verified.is_emergency else None
-    return Account(verified, reader.is_corrected(verified.digest), full, published, agreed)
+    corrections, unsure = _corrections(reader, verified)
+    return Account(verified, corrections, unsure, full, published, agreed)
+
+
+def _corrections(reader: Reader, verified: Verified) -> tuple[tuple[Corrected, ...], str]:
+    """Return the corrections of an outcome; and in words why they cannot be told, which makes nothing else of it less true."""
+    try:
+        return reader.corrections(verified), ""
+    except CouldNotTell as error:
+        return (), str(error)
 
 
 def _said(filed: Filed, where: str) -> PublishedPolicy:
@@ -88,7 +105,8 @@ def validity(verified: Verified, now: datetime) -> str:
     if verified.valid_until is None:
         return "without end"
     over = " (over)" if now >= verified.valid_until else ""
-    return f"until {moment(verified.valid_until)}{over}"
+    lets = "; what ran before is started again" if verified.freeze.request.spec.on_expiry == "deny-new-rollouts" else ""
+    return f"until {moment(verified.valid_until)}{over}{lets}"
 
 
 def asks(requirement: Requirement) -> str:
@@ -123,12 +141,22 @@ def lines(told: Account, now: datetime) -> Iterator[Pair]:
     elif told.full is not None:
         how = "approved" if told.full.promotes else "rejected"
         yield "emergency", f"decided under an emergency rule; {how} in full since, by {told.full.id}"
-    if told.corrected:
-        yield "corrected", "the archive holds a correction of this event, which this version cannot read; the gate admits nothing by it"
+    for correction in told.corrections:
+        yield from _correction(correction)
+    if told.unsure:
+        yield "CORRECTED?", f"{told.unsure}; the gate admits nothing by it"
     yield "stored", moment(verified.stored_at)
     yield "request", f"{freeze.request.namespace}/{freeze.request.name}"
     yield "id", verified.id
     yield "event", verified.digest
+
+
+def _correction(one: Corrected) -> Iterator[Pair]:
+    said = one.correction
+    yield "REVOKED" if one.revokes else "annotated", f"by {said.principal.name} at {said.time}: {said.reason}"
+    yield "", identity(said.principal.subject, said.principal.issuer)
+    yield "", f"PromotionCorrection {said.correction.namespace}/{said.correction.name} in {said.cluster}, by {said.method}"
+    yield "", one.digest
 
 
 def identity(subject: str, issuer: str) -> str:
@@ -149,6 +177,8 @@ def _decision(decided: Decided) -> Iterator[Pair]:
     yield "", f"“{decided.meaning}”"
     if decided.comment is not None:
         yield "", f"comment: {decided.comment}"
+    if decided.explanationOpened:
+        yield "", "says that the explanation was opened"
     yield "", f"rests on {ASSURANCES[decided.consent.assurance]}"
 
 
@@ -233,8 +263,13 @@ def machine(told: Account, now: datetime) -> dict[str, Json]:
         "author": spec.author,
         "reason": spec.reason,
         "validUntil": stamp(verified.valid_until),
-        "valid": verified.promotes and not told.corrected and (verified.valid_until is None or now < verified.valid_until),
-        "corrected": told.corrected,
+        "valid": verified.promotes
+        and told.revoked is None
+        and not told.unsure
+        and (verified.valid_until is None or now < verified.valid_until),
+        "onExpiry": spec.on_expiry if spec.validFor is not None else None,
+        "revoked": told.revoked is not None if not told.unsure else None,
+        "corrections": [{"statement": one.digest, "storedAt": stamp(one.stored_at), **as_json(one.correction)} for one in told.corrections],
         **({"emergency": {"owed": told.owed, "decidedInFull": told.full.id if told.full else None}} if verified.is_emergency else {}),
         "storedAt": stamp(verified.stored_at),
         "request": {"namespace": freeze.request.namespace, "name": freeze.request.name},

@@ -7,7 +7,8 @@
  3. A blob hashes to its key, a freeze to its key and under its request's id.
  4. A seal is signed by a key that the trust file names, and lies under its freeze and its principal.
  5. A statement lies under its type and digest; a policy is signed by a key that the trust file names, a trust file reads as one.
- 6. What has no place in the layout is a finding.
+ 6. A correction counts for an event of the archive, or was signed under a key that did not count when it was stored, which is a note.
+ 7. What has no place in the layout is a finding.
 
 Objects are looked at by as many processes as are asked for; what is told, and in which order, is the same for any number of them.
 Whether something is missing cannot be told without a log.

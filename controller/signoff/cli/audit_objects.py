@@ -21,12 +21,14 @@ from signoff.archive import layout
 from signoff.archive.file import MARKER
 from signoff.archive.store import BadKey, Missing, Refused, Stored, Unavailable
 from signoff.archive.write import read_blob
-from signoff.decision.seals import CouldNotTell, Filed, signed_by
+from signoff.decision.corrections import counts
+from signoff.decision.seals import CouldNotTell, Filed, opened_as, signed_by
 from signoff.errors import SignoffError
 from signoff.operator.commit import pointers
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import b64decode, dumps
 from signoff.record.check import reports_of
+from signoff.record.correction import CORRECTION_TYPE, CorrectionStatement
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
 from signoff.record.seal import DELEGATION_TYPE, POLICY_TYPE, SEAL_TYPE, DelegationStatement, PolicyStatement, SealStatement
 from signoff.record.trust import MAX_TRUST, read_trust
@@ -212,7 +214,19 @@ class Look:
             yield Finding("note", key, f"is a statement of the type {kind}, which this version cannot read further")
 
     def _correction(self, key: str) -> Iterator[Finding]:
-        yield Finding("note", key, "is a correction, which this version cannot read; the gate admits nothing by the event that it is about")
+        stored = self._read(key)
+        request = opened_as(stored.data, CorrectionStatement, CORRECTION_TYPE, key).statement.predicate.request
+        try:
+            verified = self.reader.outcome(request)
+        except Missing:
+            yield Finding("finding", key, f"corrects the outcome of {request}, which has no event", "find out who wrote it")
+            return
+        if not key.startswith(layout.corrections_prefix(verified.digest)):
+            yield Finding("finding", key, f"corrects the outcome of {request}, and lies under another event", ALTERED)
+            return
+        trust, target = self.reader.trust, verified.freeze.request.spec.target
+        if counts(Filed(stored.data, stored.stored_at), trust, target, request, key) is None:
+            yield Finding("note", key, "was signed under a key that was not good when this was stored, and counts for nothing")
 
 
 def missing(key: str, event: RequestId) -> Finding:

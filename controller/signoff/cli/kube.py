@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
 from kubernetes import client, config
@@ -16,6 +16,7 @@ from urllib3.exceptions import HTTPError
 
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
+from signoff.record.values import Digest
 
 GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
@@ -47,7 +48,7 @@ class Cluster:
                 f"no way to the API server: {error}", where="--kubeconfig", mend="name a kubeconfig that kubectl can use"
             ) from None
         settings.retries = 1
-        api = client.ApiClient(settings)
+        self._api = api = client.ApiClient(settings)
         self._custom = client.CustomObjectsApi(api)
         self._authentication = client.AuthenticationV1Api(api)
         chosen = next((one for one in contexts if one.get("name") == context), active) if context else active
@@ -70,6 +71,35 @@ class Cluster:
         except (ApiException, HTTPError) as error:
             raise _failed(error, "promotiondecision", "whether it was sealed is not known; it is safe to press again") from None
         return cast("Object", made)
+
+    def correct(self, namespace: str, correction: Object) -> Object:
+        """Create a PromotionCorrection, or return the one of its name, as admission left it; `Denied` in admission's words."""
+        mend = "whether it was corrected is not known; it is safe to try again"
+        try:
+            made = self._custom.create_namespaced_custom_object(
+                GROUP, VERSION, namespace, "promotioncorrections", dict(correction), _request_timeout=_TIMEOUT
+            )
+        except (ApiException, HTTPError) as error:
+            failed = _failed(error, "promotioncorrection", mend, "kubectl get promotioncorrections")
+            if isinstance(failed, Taken):
+                metadata = cast("Mapping[str, str]", correction["metadata"])
+                return self._get("promotioncorrections", namespace, metadata["name"])
+            raise failed from None
+        return cast("Object", made)
+
+    def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the Pods (namespace/name) that run one of these digests, and the namespaces of which that could not be told."""
+        from signoff.operator.cluster import Cluster as Watched  # noqa: PLC0415 - it reads Pods as the operator does
+        from signoff.operator.cluster import ClusterError  # noqa: PLC0415
+
+        found: list[str] = []
+        untold: list[str] = []
+        for namespace in namespaces:
+            try:
+                found += Watched(self._api).running((namespace,), digests)
+            except ClusterError:
+                untold.append(namespace)
+        return tuple(found), tuple(untold)
 
     def policy(self, name: str) -> Object:
         """Return a PromotionPolicy."""

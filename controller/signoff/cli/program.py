@@ -24,6 +24,8 @@ COMMANDS: Final = {
     "check-model": "Measure a candidate's predictions, and sign the figures.",
     "approve": "Look at a frozen desk, and approve it.",
     "reject": "Look at a frozen desk, and reject it.",
+    "revoke": "Take a promotion back; what runs is listed.",
+    "annotate": "Add a remark to an event.",
     "policy": "Try out policies by cases or one request; agree to one.",
     "check": "The gate's verdict on manifests, offline.",
     "why": "Who approved this, under which policy, against what.",

@@ -67,7 +67,7 @@ def command(what: str, environment: str | None, archive: str, trust: str, form: 
     states = {one.state for one in untold}
     if "not believed" in states or not (told or untold):
         return 1
-    return 2 if "could not tell" in states else 0
+    return 2 if "could not tell" in states or any(one.unsure for one in told) else 0
 
 
 def gather(
@@ -144,7 +144,8 @@ def _print(what: str, told: Iterable[Account], untold: Iterable[Untold]) -> None
         if some:
             output.tell()
         some = True
-        output.tell(f"{one.title}  {output.word(one.verdict, 'green' if one.verified.promotes else 'red')}")
+        revoked = f", {output.word('revoked', 'red')}" if one.revoked is not None else ""
+        output.tell(f"{one.title}  {output.word(one.verdict, 'green' if one.verified.promotes else 'red')}{revoked}")
         output.facts(lines(one, now), margin=2, label=14)
     for other in untold:
         if some:

@@ -103,7 +103,7 @@ def policy_bundle(policy: PublishedPolicy, content: bytes, signer: Signer) -> by
 
 def open_seal(bundle: bytes, where: str = "seal") -> Opened[Seal]:
     """Return a seal taken apart; `RecordError` where the bytes are none."""
-    return _opened(bundle, SealStatement, SEAL_TYPE, where)
+    return opened_as(bundle, SealStatement, SEAL_TYPE, where)
 
 
 def read_seal(filed: Filed, trust: Trust, target: Target, where: str = "seal") -> SealedDecision:
@@ -113,16 +113,16 @@ def read_seal(filed: Filed, trust: Trust, target: Target, where: str = "seal") -
 
 def believe_seal(opened: Opened[Seal], filed: Filed, trust: Trust, target: Target, where: str = "seal") -> SealedDecision:
     """Return a seal that counts, of the same taken apart by `open_seal`; raises as `read_seal`."""
-    seal = _believed(opened, filed, trust, target, where)
+    seal = believed(opened, filed, trust, target, where)
     expected = (Subject.of("freeze", seal.predicate.freeze), Subject.of("rendition", seal.predicate.rendition))
-    _require_subjects(seal, expected, where)
+    require_subjects(seal, expected, where)
     return SealedDecision(seal.predicate, filed.bundle)
 
 
 def read_submission(filed: Filed, trust: Trust, target: Target, where: str = "submission") -> Submission:
     """Return a submission that counts; `NotBelieved` or `CouldNotTell` says why not."""
-    statement = _believed(_opened(filed.bundle, SubmissionStatement, SUBMISSION_TYPE, where), filed, trust, target, where)
-    _require_subjects(statement, (_request_subject(statement.predicate.id),), where)
+    statement = believed(opened_as(filed.bundle, SubmissionStatement, SUBMISSION_TYPE, where), filed, trust, target, where)
+    require_subjects(statement, (_request_subject(statement.predicate.id),), where)
     return statement.predicate
 
 
@@ -133,11 +133,11 @@ def delegation_bundle(delegation: Delegation, signer: Signer) -> bytes:
 
 def read_delegation(filed: Filed, trust: Trust, target: Target, digest: Digest, where: str = "delegation") -> Delegation:
     """Return a delegation that counts, by the digest of its statement; `NotBelieved` or `CouldNotTell` says why not."""
-    opened = _opened(filed.bundle, DelegationStatement, DELEGATION_TYPE, where)
-    statement = _believed(opened, filed, trust, target, where)
+    opened = opened_as(filed.bundle, DelegationStatement, DELEGATION_TYPE, where)
+    statement = believed(opened, filed, trust, target, where)
     if opened.bundle.digest != digest:
         raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
-    _require_subjects(statement, (_grantee_subject(statement.predicate),), where)
+    require_subjects(statement, (_grantee_subject(statement.predicate),), where)
     return statement.predicate
 
 
@@ -199,11 +199,11 @@ class _Publication:
 
 @lru_cache(maxsize=_KEPT)
 def _publication(bundle: bytes, where: str) -> _Publication:
-    opened = _opened(bundle, PolicyStatement, POLICY_TYPE, where)
+    opened = opened_as(bundle, PolicyStatement, POLICY_TYPE, where)
     content = b64decode(opened.statement.predicate.content, f"{where}.content")
     if len(content) > MAX_POLICY:  # what is refused is not kept, so that what is kept is bounded in bytes too
         raise RecordError(f"{len(content)} bytes are more than the {MAX_POLICY} allowed", where=f"{where}.content")
-    _require_subjects(opened.statement, (Subject.of(opened.statement.predicate.name, sha256(content)),), where)
+    require_subjects(opened.statement, (Subject.of(opened.statement.predicate.name, sha256(content)),), where)
     return _Publication(opened, content, opened.bundle.digest)
 
 
@@ -215,12 +215,14 @@ def _policy_spec(content: bytes, where: str) -> PolicySpec:
     return read_policy(value, where)
 
 
-def _opened(data: bytes, model: type[Statement[Predicate]], predicate_type: str, where: str) -> Opened[Predicate]:
+def opened_as(data: bytes, model: type[Statement[Predicate]], predicate_type: str, where: str) -> Opened[Predicate]:
+    """Return a statement of this type taken apart; `RecordError` where the bytes are none."""
     bundle = read_bundle(data, where)
     return Opened(bundle, read_statement(model, bundle.payload, predicate_type, where))
 
 
-def _believed(opened: Opened[Predicate], filed: Filed, trust: Trust, target: Target, where: str) -> Statement[Predicate]:
+def believed(opened: Opened[Predicate], filed: Filed, trust: Trust, target: Target, where: str) -> Statement[Predicate]:
+    """Return a statement under a seal key that may speak for this target and was good when it was stored (rule 2)."""
     key = signed_by(opened.bundle, trust, where)
     require_key(key, "seal", opened.statement.predicate.cluster, target, filed.stored_at, where)
     return opened.statement
@@ -271,6 +273,7 @@ def _grantee_subject(delegation: Delegation) -> Subject:
     return Subject.of("grantee", Digest(f"sha256:{delegation.grantee.key}"))
 
 
-def _require_subjects(statement: Statement[Predicate], expected: Sequence[Subject], where: str) -> None:
+def require_subjects(statement: Statement[Predicate], expected: Sequence[Subject], where: str) -> None:
+    """Raise `NotBelieved` unless the statement is about these subjects, in this order (rule 1)."""
     if statement.subject != tuple(expected):
         raise NotBelieved("its subjects are not what it speaks of", where=f"{where}.subject")

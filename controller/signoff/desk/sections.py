@@ -13,7 +13,7 @@ from signoff.desk.checks import checks_section, checks_sentence
 from signoff.desk.comparison import comparison_section, live_section, live_sentence, sources_sentence
 from signoff.desk.content import Content, Document, Fact, Facts, Item, Listing, Points, Prose, Section
 from signoff.record.freeze import EMERGENCY, ConsideredPolicy, Requirement, RoleRequirement, Shown
-from signoff.record.request import Model, platform_manifests
+from signoff.record.request import Model, OnExpiry, platform_manifests
 
 ASSURANCE: Final = {
     "api-server": "Who approved rests on the API server's word: no proof of consent is kept that could be checked without it.",
@@ -50,13 +50,20 @@ def content_of(shown: Shown, document: Document) -> Content:
     )
 
 
-def validity(valid_for: str | None) -> str:
-    """Return what ``validFor`` means in words; it counts whole hours from the last decision that is needed."""
+_EXPIRED: Final[dict[OnExpiry | None, str]] = {
+    None: "no new workload with it is admitted",
+    "deny-all": "no Pod with it is admitted, and one that goes is not started again",
+    "deny-new-rollouts": "no new rollout with it is admitted; what ran before goes on, and its Pods are started again",
+}
+
+
+def validity(valid_for: str | None, on_expiry: OnExpiry | None = None) -> str:
+    """Return what ``validFor`` and ``onExpiry`` mean in words; hours are counted from the last decision that is needed."""
     if valid_for is None:
         return "no end stated: it holds until it is revoked"
     hours = int(valid_for.removesuffix("h"))
     days = f" ({_count(hours // 24, 'day')})" if hours % 24 == 0 else ""
-    return f"{_count(hours, 'hour')}{days} from the last approval that it needs; after that no new workload with it is admitted"
+    return f"{_count(hours, 'hour')}{days} from the last approval that it needs; after that {_EXPIRED[on_expiry]}"
 
 
 def _asked(shown: Shown) -> Section:
@@ -77,7 +84,7 @@ def _asked(shown: Shown) -> Section:
                     Fact("Environment", (target.environment,)),
                     Fact(_plural("Cluster", len(target.clusters)), target.clusters),
                     Fact(_plural("Namespace", len(target.namespaces)), target.namespaces),
-                    Fact("Valid for", (validity(spec.validFor),)),
+                    Fact("Valid for", (validity(spec.validFor, spec.onExpiry),)),
                     Fact("Reason given", tuple(spec.reason.split("\n"))),
                     *optional,
                     Fact("Request", (f"{request.kind} {request.namespace}/{request.name}",)),

@@ -9,7 +9,8 @@
    an archive out of reach. What comes later is remembered as of when it was asked.
 5. The memory is bounded; the answer that was asked for longest ago goes first. Negative answers have a bound of their own, so that nobody
    drives what was verified out of memory by asking for what was not.
-6. What an earlier process verified and this one verified again (`restore`) is within the grace and never fresh: where the archive is in
+6. What was revoked in this process admits nothing from that moment on, whatever was remembered of it or is being read (`revoke`).
+7. What an earlier process verified and this one verified again (`restore`) is within the grace and never fresh: where the archive is in
    reach it is asked first.
 """
 
@@ -18,7 +19,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from threading import Lock
 from typing import Final, TypeAlias
@@ -28,6 +29,7 @@ from signoff.errors import SignoffError
 from signoff.gate.lookup import Key
 from signoff.gate.readers import Readers
 from signoff.gate.verdict import Unknown
+from signoff.record.values import Digest
 from signoff.verify.reader import Found
 
 FRESH_POSITIVE: Final = 10.0
@@ -36,6 +38,7 @@ GRACE: Final = 15 * 60.0
 READ_DEADLINE: Final = 3.0
 MAX_ANSWERS: Final = 10_000
 MAX_NEGATIVE: Final = 1_000
+MAX_REVOKED: Final = 10_000
 READS_AT_ONCE: Final = 16
 READS_WAITING: Final = 256
 
@@ -73,6 +76,7 @@ class Memory:
         self._answers: OrderedDict[Key, _Answer] = OrderedDict()
         self._negative: OrderedDict[Key, _Answer] = OrderedDict()
         self._reading: dict[Key, Reading] = {}
+        self._revoked: OrderedDict[Digest, str] = OrderedDict()
         self._lock = Lock()
         self._reached: float | None = None
         self._fresh_answers = self._reads = self._grace_answers = 0
@@ -133,11 +137,31 @@ class Memory:
             return self.meanwhile(key)
 
     def restore(self, key: Key, found: Found, age: float) -> None:
-        """Remember what was verified ``age`` seconds ago by an earlier process (rule 6), unless more is known by now."""
+        """Remember what was verified ``age`` seconds ago by an earlier process (rule 7), unless more is known by now."""
         verified_at = self._clock() - max(age, FRESH_POSITIVE)
         with self._lock:
             if key not in self._answers and key not in self._negative and found.is_positive:
-                self._remember(key, _Answer(found, verified_at))
+                self._remember(key, _Answer(self._as_revoked(found), verified_at))
+
+    def revoke(self, event: Digest, words: str) -> tuple[Key, ...]:
+        """Forget what rests on an event that was revoked, and let it admit nothing from now on (rule 6); returns what was forgotten.
+
+        ``words`` say by whom, when and why. After so many others the archive's answer is fresh enough to say it.
+        """
+        with self._lock:
+            self._revoked[event] = words
+            while len(self._revoked) > MAX_REVOKED:
+                self._revoked.popitem(last=False)
+            told = [key for key, answer in self._answers.items() if any(one.event == event for one in answer.found.admissions)]
+            for key in told:
+                del self._answers[key]
+        return tuple(told)
+
+    def _as_revoked(self, found: Found) -> Found:
+        if not any(one.event in self._revoked for one in found.admissions):
+            return found
+        marked = (replace(one, revoked=one.revoked or self._revoked.get(one.event, "")) for one in found.admissions)
+        return replace(found, admissions=tuple(marked))
 
     def _finish(self, key: Key, reading: Reading) -> None:
         try:
@@ -164,6 +188,7 @@ class Memory:
             return Unknown(str(error))
         self._forget(key, asked_at)
         with self._lock:
+            found = self._as_revoked(found)
             self._remember(key, _Answer(found, asked_at))
         return found
 

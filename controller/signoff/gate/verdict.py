@@ -9,18 +9,22 @@
 7. Where an event names artefacts apart from its image, image and artefacts come from that one event: an artefact is mounted, never run as a
    container; it is named by an event of an image beside it, or was promoted as an image itself; and every image whose events name artefacts
    must name it, for which container mounts what is not asked.
-8. What could not be told is refused, and the verdict says that it could not be told: a digest without an answer, and one without an
+8. What has expired, and lets go on what ran before, is admitted for a Pod that is made again: of an owner that the API server has, of the
+   same images, that was there before the promotion expired (`Circumstances.since`). What is expired, or will be within a week, is warned
+   of.
+9. What could not be told is refused, and the verdict says that it could not be told: a digest without an answer, and one without an
    admission of which not all was read. Where a volume is mounted, this goes for what ran beside it before, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
+from signoff.gate.lookup import EVER, WARN_AHEAD
 from signoff.gate.reference import (
     MAX_TEXT,
     BadReference,
@@ -62,13 +66,14 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Finding:
-    """Why one image is refused. ``unsure`` says that it could not be told."""
+    """Why one image is refused. ``unsure`` says that it could not be told; ``expired`` that it would go on where it ran before."""
 
     path: str
     reference: str
     why: str
     mend: str
     unsure: bool = False
+    expired: bool = False
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reference}: {self.why}; {self.mend}"
@@ -76,10 +81,15 @@ class Finding:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The findings (none: admitted), and the events that admit, by digest, for the audit log."""
+    """The findings (none: admitted), the events that admit, by digest, for the audit log, and what whoever asks should know.
+
+    ``expired``: whether an owner that was there before could change the verdict (rule 8).
+    """
 
     findings: tuple[Finding, ...]
     events: tuple[Digest, ...]
+    warnings: tuple[str, ...] = ()
+    expired: bool = False
 
     @property
     def admitted(self) -> bool:
@@ -94,11 +104,14 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Circumstances:
-    """Where and when a verdict is asked for, and what is exempt."""
+    """Where and when a verdict is asked for, and what is exempt. ``since``: from when on the Pod's owner has been there with these images,
+    as the API server says; None where that was not asked, or there is none.
+    """
 
     place: Place
     now: datetime
     exemptions: Sequence[Exemption]
+    since: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -136,7 +149,8 @@ def judge(all_uses: WorkloadReferences, asked: Sequence[ImageUse], archived: Arc
     if not findings:
         findings += _mixed(all_uses, asked, archived, around, events)
     used = {event.event for admitting in events.values() for event in admitting[:1]}
-    return Verdict(tuple(findings), tuple(sorted(used)))
+    warnings = tuple(_expiring(asked, events, around)) if not findings else ()
+    return Verdict(tuple(findings), tuple(sorted(used)), warnings, expired=any(one.expired for one in findings))
 
 
 def _judge_one(
@@ -200,7 +214,36 @@ def _judge_digest(
     reasons = [*refusals, *found.refused]
     if reasons:
         why += f" ({'; '.join(reasons[:2])}{f'; and {len(reasons) - 2} more' if len(reasons) > 2 else ''})"
-    return Finding(use.path, _short(use.text), why, _draft(reference))
+    return Finding(use.path, _short(use.text), why, _draft(reference), expired=_goes_on(digest, found, around))
+
+
+def _goes_on(digest: Digest, found: Found, around: Circumstances) -> bool:
+    """Whether the digest is refused for having expired alone, and what ran before may go on."""
+    ended = [event for event in found.admissions if event.on_expiry == "deny-new-rollouts" and event.valid_until is not None]
+    return any(_admits(event, Question(digest, around.place, around.now, EVER)) for event in ended)
+
+
+def _admits(event: Admission, question: Question) -> bool:
+    try:
+        admits(event, question)
+    except Failed:
+        return False
+    return True
+
+
+def _expiring(asked: Sequence[ImageUse], events: Mapping[Digest, tuple[Admission, ...]], around: Circumstances) -> Iterator[str]:
+    """Yield a line for each image whose promotion is over, or will be soon (rule 8)."""
+    for use in asked:
+        admitting = events.get(_looked_up(use, around) or Digest(""), ())
+        ends = [event.valid_until for event in admitting]
+        if not admitting or None in ends:
+            continue
+        last = max(admitting, key=lambda event: event.valid_until or EVER)
+        if last.valid_until is not None and last.valid_until - around.now < WARN_AHEAD:
+            then = "no new rollout is admitted" if last.on_expiry == "deny-new-rollouts" else "no Pod is admitted"
+            over = "expired" if last.valid_until <= around.now else "expires"
+            told = f"{last.model} {last.version}: its promotion {over} at {last.valid_until:%Y-%m-%d %H:%M} UTC; from then on {then}"
+            yield f"{use.path}: {told}"
 
 
 def _draft(reference: Reference) -> str:
@@ -214,7 +257,7 @@ def _not_all_read(use: ImageUse, found: Found) -> Finding:
 def _admitting(digest: Digest, found: Found, around: Circumstances) -> tuple[tuple[Admission, ...], list[str]]:
     admitting: list[Admission] = []
     refusals: list[str] = []
-    question = Question(digest, around.place, around.now)
+    question = Question(digest, around.place, around.now, around.since)
     for event in found.admissions:
         try:
             admits(event, question)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
@@ -15,12 +15,14 @@ from urllib3.exceptions import HTTPError
 from signoff.errors import SignoffError
 from signoff.operator.explanations import CannotFetch
 from signoff.record.canonical import Json
+from signoff.record.values import Digest
 
 LOG: Final = logging.getLogger("signoff.operator")
 GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 10
 _NOTE: Final = 1000
+_PAGE: Final = 500
 
 Object = Mapping[str, Json]
 
@@ -93,6 +95,22 @@ class Cluster:
                 return
             raise _failed(f"status of modelpromotion {metadata['namespace']}/{metadata['name']}", error) from None
 
+    def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[str, ...]:
+        """Return the Pods (namespace/name) that name one of these digests as an image and have not ended."""
+        found: list[str] = []
+        for namespace in namespaces:
+            more = ""
+            while True:
+                try:
+                    page = self._core.list_namespaced_pod(namespace, limit=_PAGE, _continue=more or None, _request_timeout=_TIMEOUT)
+                except (ApiException, HTTPError) as error:
+                    raise _failed(f"pods of {namespace}", error) from None
+                found += [f"{namespace}/{cast('Any', pod).metadata.name}" for pod in page.items if _names(pod, digests)]
+                more = cast("Any", page).metadata._continue or ""  # noqa: SLF001 - so the client names the field `continue`
+                if not more:
+                    break
+        return tuple(found)
+
     def config_map_key(self, namespace: str, name: str, key: str) -> bytes:
         """Return a key of a ConfigMap; `CannotFetch` where there is none or the operator may not read it."""
         where = f"ConfigMap {namespace}/{name}"
@@ -138,6 +156,15 @@ class Cluster:
             self._events.create_namespaced_event(metadata["namespace"], body, _request_timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             LOG.warning("%s", _failed(f"event about modelpromotion {metadata['namespace']}/{metadata['name']}", error))
+
+
+def _names(pod: Any, digests: frozenset[Digest]) -> bool:
+    if pod.status is not None and pod.status.phase in {"Succeeded", "Failed"}:
+        return False
+    spec = pod.spec
+    images = [one.image for one in (*spec.containers, *(spec.init_containers or ()), *(spec.ephemeral_containers or ()))]
+    images += [volume.image.reference for volume in spec.volumes or () if volume.image is not None]
+    return any(str(image).partition("@")[2] in digests for image in images)
 
 
 def _failed(what: str, error: ApiException | HTTPError) -> ClusterError:

@@ -138,6 +138,8 @@ class Known(Collector):
         self._clock = clock
         self._phases: dict[Key, Phase] = {}
         self._owed: set[Key] = set()
+        self._soon: set[Key] = set()
+        self._running: dict[Key, int] = {}
         self._due: dict[Key, float] = {}
         self._lock = Lock()
 
@@ -149,6 +151,10 @@ class Known(Collector):
             else:
                 self._phases[key] = state.phase
             (self._owed.add if state is not None and state.owed else self._owed.discard)(key)
+            (self._soon.add if state is not None and state.soon else self._soon.discard)(key)
+            self._running[key] = len(state.running) if state is not None else 0
+            if not self._running[key]:
+                del self._running[key]
             if state is None or state.phase not in {"progressing", "stalled"}:
                 self._due.pop(key, None)
 
@@ -166,11 +172,14 @@ class Known(Collector):
         """Yield what is known now."""
         with self._lock:
             phases, due, owed = Tally(self._phases.values()), tuple(self._due.values()), len(self._owed)
+            soon, running = len(self._soon), sum(self._running.values())
         promotions = GaugeMetricFamily("signoff_promotions", "Promotions known, by phase.", labels=["phase"])
         for phase in get_args(Phase):
             promotions.add_metric([phase], phases[phase])
         yield promotions
         yield GaugeMetricFamily("signoff_emergencies_owed", "Promoted in an emergency, and not decided in full since.", owed)
+        yield GaugeMetricFamily("signoff_promotions_expiring", "Promotions that expire within a week.", soon)
+        yield GaugeMetricFamily("signoff_pods_running_on", "Pods that go on with what is revoked or expired.", running)
         yield GaugeMetricFamily("signoff_pending_commits", "Promotions decided on whose outcome is not written.", len(due))
         age = self._clock() - min(due) if due else 0.0
         yield GaugeMetricFamily("signoff_pending_commit_age_seconds", "Age of the oldest of them.", age)

@@ -25,10 +25,12 @@ from signoff.archive.store import ArchiveError, Damaged, Missing, Store, Unavail
 from signoff.archive.write import create_or_same, read_blob, write_blob
 from signoff.config import ExplanationSettings
 from signoff.decision.checks import measured
+from signoff.decision.corrections import revocation
 from signoff.decision.seals import CouldNotTell, Filed, read_submission
 from signoff.desk.freezing import CannotFreeze, Gathered, Stale, freeze_request, refuse_stale
 from signoff.desk.render import RENDERER
 from signoff.errors import SignoffError
+from signoff.gate.lookup import WARN_AHEAD
 from signoff.operator.cluster import Cluster, ClusterError, Object
 from signoff.operator.commit import CannotCommit, collect, commit, outcome_due
 from signoff.operator.explanations import CannotFetch, fetch
@@ -50,7 +52,11 @@ from signoff.verify.verifier import Failed, Verified
 OUT_OF_REACH: Final = "OutOfReach"
 SOON: Final = 2.0
 LATER: Final = 30.0
+AGAIN: Final = 300.0
+"""What stands is looked at again after so many seconds: it may expire, and be revoked in another cluster."""
+
 MAX_FREEZES: Final = 100
+_SHOWN: Final = 3
 _ONE_AT_A_TIME: Final = Lock()
 
 
@@ -92,7 +98,7 @@ def reconcile(operator: Operator, promotion: Object) -> State:
             return State("elsewhere", "OtherCluster", f"for {clusters}; this is {operator.cluster_name}: nothing to do here", request)
         archived = _outcome(operator, request)
         if archived is not None:
-            return _owing(operator, archived)
+            return _standing(operator, archived)
         asked = _Asked(namespace, name, spec_value, spec, request, _submission(operator, promotion, spec, request))
         return _promote(operator, asked)
     except (Unavailable, ClusterError, KeyOutOfReach) as error:
@@ -139,7 +145,7 @@ def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -
         with _ONE_AT_A_TIME:  # so that of two promotions against one incumbent the second sees the first
             outcome = commit(operator.reader, operator.signer, freeze, due[0], due[1], operator.now())
         ended(outcome.promotes)
-    return _owing(operator, outcome)
+    return _standing(operator, outcome)
 
 
 def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest]:
@@ -254,11 +260,44 @@ def _outcome(operator: Operator, request: RequestId) -> Verified | None:
         return None
 
 
-def _owing(operator: Operator, outcome: Verified) -> State:
-    """Return the state of an outcome; of an emergency, for as long as nobody has decided on it in full, one that is looked at again."""
-    state = _ended(outcome)
-    if not outcome.promotes or not outcome.is_emergency or _decided_in_full(operator, outcome):
+def _standing(operator: Operator, outcome: Verified) -> State:
+    """Return the state of an outcome now: what was revoked or has expired is promoted no more, and what runs of it all the same is told."""
+    corrections = operator.reader.corrections(outcome)
+    state = replace(_ended(outcome), corrections=corrections)
+    if not outcome.promotes:
         return state
+    revoked, until, now = revocation(corrections), outcome.valid_until, operator.now()
+    if revoked is not None:
+        told = f"{_what(outcome)} is {revoked}; promote anew by a new request (spec.attempt)"
+        return _running(operator, outcome, replace(state, phase="revoked", reason="Revoked", message=told))
+    if until is not None and now >= until:
+        told = f"{_what(outcome)} expired at {until:%Y-%m-%d %H:%M} UTC; renew it by a new request (spec.attempt)"
+        return _running(operator, outcome, replace(state, phase="expired", reason="Expired", message=told))
+    if outcome.is_emergency and not _decided_in_full(operator, outcome):
+        return _owing(state, outcome)
+    if until is not None and until - now < WARN_AHEAD:
+        told = f"{state.message}; it expires at {until:%Y-%m-%d %H:%M} UTC: renew it by a new request (spec.attempt)"
+        state = replace(state, reason="ExpiresSoon", message=told, soon=True)
+    left = (until - now).total_seconds() if until is not None else AGAIN
+    return replace(state, retry=max(LATER, min(AGAIN, left)))
+
+
+def _running(operator: Operator, outcome: Verified, state: State) -> State:
+    """Return the state with the Pods that go on all the same: nobody kills them, and new ones are refused."""
+    digests = outcome.images | outcome.artifacts
+    try:
+        pods = operator.cluster.running(outcome.freeze.request.spec.target.namespaces, digests)
+    except ClusterError as error:
+        return replace(state, message=f"{state.message}. What of it still runs cannot be told: {error.what}", retry=LATER)
+    if not pods:
+        return replace(state, retry=AGAIN)
+    more = f" and {len(pods) - _SHOWN} more" if len(pods) > _SHOWN else ""
+    told = f"{state.message}. Still running, and not killed: {', '.join(pods[:_SHOWN])}{more}"
+    return replace(state, message=told, running=pods, retry=LATER)
+
+
+def _owing(state: State, outcome: Verified) -> State:
+    """Return the state of an emergency on which nobody has decided in full yet: one that is looked at again."""
     until = f"{outcome.valid_until:%Y-%m-%d %H:%M} UTC" if outcome.valid_until is not None else "it is corrected"
     told = f"{state.message}, under an emergency rule, until {until}: a full approval is owed; make a request for it without a hurry"
     return replace(state, reason="PromotedInEmergency", message=told, retry=LATER, owed=True)
@@ -273,8 +312,7 @@ def _decided_in_full(operator: Operator, outcome: Verified) -> bool:
 
 def _ended(outcome: Verified) -> State:
     names = ", ".join(f"{one.principal.name} at {one.time}" for one in outcome.decisions)
-    spec = outcome.freeze.request.spec
-    what = f"{spec.model.name} {spec.model.version} for {spec.target.environment}"
+    what = _what(outcome)
     told = f"{what} is promoted: approved by {names}"
     if not outcome.promotes:
         told = f"{what} was rejected by {names}; a new try is a new request (spec.attempt)"
@@ -288,6 +326,11 @@ def _ended(outcome: Verified) -> State:
         outcome.decisions,
         outcome.digest,
     )
+
+
+def _what(outcome: Verified) -> str:
+    spec = outcome.freeze.request.spec
+    return f"{spec.model.name} {spec.model.version} for {spec.target.environment}"
 
 
 def _stuck(error: SignoffError, request: RequestId | None) -> State:

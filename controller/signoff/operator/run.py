@@ -44,6 +44,8 @@ class Queue:
         self._again: set[Key] = set()
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._tries: dict[Key, int] = {}
+        self._stand: set[Key] = set()
+        self._by_id: dict[str, Key] = {}
 
     def look_at(self, key: Key) -> None:
         """Ask for a look at a promotion."""
@@ -62,8 +64,13 @@ class Queue:
 
     def look_at_all(self) -> None:
         """Ask for a look at every promotion that has not ended."""
-        for key in (*self._timers, *self._running):
+        for key in {*self._timers, *self._running} - self._stand:
             self.look_at(key)
+
+    def look_at_request(self, request: str) -> None:
+        """Ask for a look at the promotion that is this request, if one is known."""
+        if request in self._by_id:
+            self.look_at(self._by_id[request])
 
     async def work(self) -> None:
         """Reconcile one promotion after another, for ever."""
@@ -89,8 +96,16 @@ class Queue:
             self._tries.pop(key, None)
             return
         tries = self._tries[key] = self._tries.get(key, 0) + 1 if pause < LATER else 0
-        delay = min(pause * 2 ** min(tries, 5), _LONGEST_PAUSE) if pause < LATER else self._resync
+        # What stands is looked at when its state says so, everything else at the resync.
+        later = pause if key in self._stand else self._resync
+        delay = min(pause * 2 ** min(tries, 5), _LONGEST_PAUSE) if pause < LATER else later
         self._timers[key] = asyncio.get_running_loop().call_later(delay, self.look_at, key)
+
+    def _know(self, key: Key, state: State | None) -> None:
+        ended = state is not None and state.event is not None
+        (self._stand.add if ended else self._stand.discard)(key)
+        if state is not None and state.id is not None:
+            self._by_id[state.id] = key
 
     def _look(self, key: Key) -> float | None:
         metrics = self._operator.metrics
@@ -100,6 +115,7 @@ class Queue:
         if promotion is not None and state is not None and state.reason == OUT_OF_REACH and _has_outcome(promotion):
             return state.retry  # what was told of it stands: an outcome does not go away with the archive
         metrics.known.saw(key, state)
+        self._know(key, state)
         if promotion is None or state is None:
             return None
         try:
@@ -119,7 +135,7 @@ def _report(operator: Operator, promotion: Mapping[str, Json], state: State) -> 
         return
     operator.cluster.set_status(promotion, status)
     if state.reason != _reason(before):
-        warning = state.phase in {"stalled", "rejected"} or state.owed
+        warning = state.phase in {"stalled", "rejected", "revoked", "expired"} or state.owed or state.soon
         operator.cluster.tell(promotion, "Warning" if warning else "Normal", state.reason, state.message)
         LOG.info("%s/%s: %s: %s", *_name(promotion), state.reason, state.message)
 
@@ -170,6 +186,11 @@ def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
     async def decision(namespace: str | None, spec: kopf.Spec, event: kopf.RawEvent, **_: Any) -> None:
         if namespace and isinstance(spec.get("promotion"), str) and event["type"] != "DELETED":
             queue.look_at((namespace, spec["promotion"]))
+
+    @kopf.on.event("signoff.dev", "v1alpha1", "promotioncorrections", registry=handlers)
+    async def correction(spec: kopf.Spec, event: kopf.RawEvent, **_: Any) -> None:
+        if isinstance(spec.get("request"), str) and event["type"] != "DELETED":
+            queue.look_at_request(spec["request"])
 
     @kopf.on.event("signoff.dev", "v1alpha1", "promotionpolicies", registry=handlers)
     async def policy(**_: Any) -> None:

@@ -2,7 +2,8 @@
 
 1. ``observedGeneration`` is that of the object read. In progress: ``Reconciling=True``, ``Ready=False``. Done: ``Ready=True`` alone.
    Ended without a promotion, or stuck until somebody acts: ``Stalled=True``, ``Ready=False``.
-2. ``Frozen``, ``Decided`` and ``Promoted`` say how far the promotion is.
+2. ``Frozen``, ``Decided`` and ``Promoted`` say how far the promotion is. What was revoked or has expired is promoted no more: it needs a
+   new request.
 3. A condition's ``lastTransitionTime`` changes only when its status does.
 4. The status reports and nothing reads it as truth: freeze, seals and event are in the archive.
 """
@@ -13,19 +14,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from signoff.decision.corrections import Corrected
 from signoff.record.canonical import Json
 from signoff.record.freeze import Freeze
 from signoff.record.seal import Decided
 from signoff.record.values import Digest, RequestId
 
-Phase = Literal["waiting", "progressing", "stalled", "promoted", "rejected", "elsewhere"]
+Phase = Literal["waiting", "progressing", "stalled", "promoted", "rejected", "revoked", "expired", "elsewhere"]
 _MESSAGE: Final = 1000
+_MOST: Final = 50
 
 
 @dataclass(frozen=True)
 class State:
     """What reconciling came to. ``reason`` is CamelCase, ``message`` one line; ``retry`` is in seconds, None for not by
-    itself. ``owed``: promoted in an emergency, and not decided in full yet.
+    itself. ``owed``: promoted in an emergency, and not decided in full yet. ``soon``: it expires within a week. ``running``: the Pods
+    (namespace/name) that go on with what is revoked or expired.
     """
 
     phase: Phase
@@ -39,6 +43,9 @@ class State:
     retry: float | None = None
     ignored: Sequence[str] = field(default=())
     owed: bool = False
+    soon: bool = False
+    corrections: Sequence[Corrected] = ()
+    running: Sequence[str] = ()
 
 
 def status_of(state: State, generation: int, old: Mapping[str, Json], now: str) -> dict[str, Json]:
@@ -68,11 +75,21 @@ def status_of(state: State, generation: int, old: Mapping[str, Json], now: str) 
         ]
     if state.event is not None:
         status["event"] = state.event
+    if state.corrections:
+        status["corrections"] = [_correction(one) for one in state.corrections[:_MOST]]
+    if state.running:
+        status["running"] = list(state.running[:_MOST])
     return status
 
 
+def _correction(one: Corrected) -> Json:
+    said = one.correction
+    told = {"verdict": said.verdict, "principal": said.principal.name, "time": said.time, "reason": said.reason, "statement": one.digest}
+    return {**told, "issuer": said.principal.issuer, "subject": said.principal.subject}
+
+
 def _conditions(state: State, generation: int, old: Mapping[str, Json], now: str) -> list[Json]:
-    done = state.phase in {"promoted", "rejected"}
+    done = state.phase in {"promoted", "rejected", "revoked", "expired"}
     frozen = state.freeze is not None
     statuses = {
         "Frozen": frozen,
@@ -80,7 +97,7 @@ def _conditions(state: State, generation: int, old: Mapping[str, Json], now: str
         "Promoted": state.phase == "promoted",
         "Ready": state.phase in {"promoted", "elsewhere"},
         "Reconciling": state.phase in {"waiting", "progressing"},
-        "Stalled": state.phase in {"stalled", "rejected"},
+        "Stalled": state.phase in {"stalled", "rejected", "revoked", "expired"},
     }
     before = {one.get("type"): one for one in _list(old.get("conditions")) if isinstance(one, Mapping) and isinstance(one.get("type"), str)}
     return [_condition(name, value, state, generation, before.get(name), now) for name, value in statuses.items()]

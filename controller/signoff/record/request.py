@@ -7,7 +7,9 @@
 4. Where the image's digest is that of an index, ``imageIndex`` holds the index's exact bytes; they must hash to the digest, and its
    platform manifests are promoted with it (OCI image spec, image index).
 5. The explanation has one source, and its digest is said beforehand.
-6. What a draft left to be filled in (``FILL-IN: …``) is no value.
+6. What has expired is refused altogether (``onExpiry: deny-all``, and where nothing is said), or let go on where it ran:
+   ``deny-new-rollouts`` still starts the Pods of what was there before.
+7. What a draft left to be filled in (``FILL-IN: …``) is no value.
 """
 
 from __future__ import annotations
@@ -50,6 +52,7 @@ _HOST: Final = r"(localhost|[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*
 _PATH: Final = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 _IMAGE: Final = re.compile(rf"(?P<repository>{_HOST}/{_PATH})@(?P<digest>sha256:[0-9a-f]{{64}})", re.ASCII)
 
+OnExpiry = Literal["deny-new-rollouts", "deny-all"]
 DocumentType = Literal["text/html", "text/markdown", "text/plain"]
 
 
@@ -195,6 +198,7 @@ class Spec(Closed):
     reason: Text
     materiality: dict[Line, Line] | None = None
     validFor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}h$")] | None = None
+    onExpiry: OnExpiry | None = None
     attempt: Annotated[int, Field(ge=1, le=10_000)] | None = None
     supersedes: IdField | None = None
 
@@ -202,6 +206,17 @@ class Spec(Closed):
     def hours(self) -> int:
         """For how many hours the promotion is asked for; 0 is without end."""
         return int(self.validFor.removesuffix("h")) if self.validFor is not None else 0
+
+    @property
+    def on_expiry(self) -> OnExpiry:
+        """What is refused once the promotion has expired (rule 6)."""
+        return self.onExpiry or "deny-all"
+
+    @model_validator(mode="after")
+    def _what_expires(self) -> Self:
+        if self.onExpiry is not None and self.validFor is None:
+            raise ValueError("onExpiry says what happens when validFor is over; give validFor, or leave both out")
+        return self
 
     @model_validator(mode="after")
     def _candidate_is_the_model(self) -> Self:

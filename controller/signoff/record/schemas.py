@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from signoff.record.canonical import Json
 from signoff.record.check import Check
+from signoff.record.correction import Correction
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import Promotion
 from signoff.record.request import Spec
@@ -55,6 +56,7 @@ DOCUMENTS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "submission": ("Predicate of a submission: who asked, and when", Submission),
     "policy": ("Predicate of a published policy: its text, and who published it", PublishedPolicy),
     "delegation": ("Predicate of a delegation: who lets whom decide in their name", Delegation),
+    "correction": ("Predicate of a correction: who revoked or annotated which event, and why", Correction),
     "check": ("Predicate of a check: what an automated comparison measured", Check),
     "trust": ("Trust file: which key may sign what, for where, and when", Trust),
     "modelpromotion-spec": ("spec of a ModelPromotion: what is asked", Spec),

@@ -2,9 +2,10 @@
 
 1. An outcome is read under its id and verified with the policies that it names, each read by digest.
 2. A pointer says where to look and nothing more; one without an event promotes nothing.
-3. The incumbent is the promotion of a model for this environment and cluster that the store took last, as the events say and not as the
-   pointers do. An event in that history that does not verify makes the answer unknown: the archive was altered. One whose key was not valid
-   when it was stored admits nothing by this trust file, and is passed over: a stolen key, disowned, must not end a model's history.
+3. The incumbent is the promotion of a model for this environment and cluster that the store took last and nobody revoked, as the events say
+   and not as the pointers do. An event in that history that does not verify makes the answer unknown: the archive was altered. One whose
+   key was not valid when it was stored admits nothing by this trust file, and is passed over: a stolen key, disowned, must not end a
+   model's history.
 4. The archive is read for each question; only what follows from the bytes that were read is kept (`kept`).
 5. What is looked through is bounded; beyond the bound the answer is "could not tell", but for what was found within it.
 """
@@ -18,6 +19,7 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Store
+from signoff.decision.corrections import Corrected, counts, in_order, revocation
 from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, signed_by
 from signoff.errors import SignoffError
 from signoff.policy.facts import History
@@ -33,6 +35,7 @@ from signoff.verify.verifier import Admission, Failed, Verified, admission, poli
 MAX_POINTERS: Final = 200
 MAX_PINS: Final = 20
 MAX_HISTORY: Final = 10_000
+MAX_CORRECTIONS: Final = 100
 _KEPT_POLICIES: Final = 1_000
 
 
@@ -123,9 +126,25 @@ class Reader:
             raise Damaged("the bytes are not those of the freeze", stored.key, "the archive was altered: call whoever guards it")
         return read_freeze(stored.data, stored.key), stored.data
 
-    def is_corrected(self, event: Digest) -> bool:
-        """Whether the archive holds any correction of this event."""
-        return next(self.store.list(layout.corrections_prefix(event), limit=1), None) is not None
+    def corrections(self, verified: Verified) -> tuple[Corrected, ...]:
+        """Return the corrections of a believed outcome that count, as the store took them; `CouldNotTell` where one may have been altered.
+        """
+        found: list[Corrected] = []
+        for number, key in enumerate(self.store.list(layout.corrections_prefix(verified.digest), limit=MAX_CORRECTIONS + 1)):
+            if number == MAX_CORRECTIONS:
+                raise CouldNotTell(
+                    f"more than {MAX_CORRECTIONS} corrections of one event", where=key, mend="call whoever guards the archive"
+                )
+            stored = self.store.read(key, limit=MAX_BUNDLE)
+            target = verified.freeze.request.spec.target
+            one = counts(Filed(stored.data, stored.stored_at), self.trust, target, verified.id, key)
+            if one is not None:
+                found.append(one)
+        return in_order(found)
+
+    def revoked(self, verified: Verified) -> Corrected | None:
+        """Return the correction that revoked a believed outcome, or None where it stands; raises as `corrections`."""
+        return revocation(self.corrections(verified))
 
     def find(self, digest: Digest, environment: str, enough: Callable[[Admission], bool] = lambda _: False) -> Found:
         """Return what the archive holds of an image or artefact in an environment (rules 2 and 5), up to the first event that is enough."""
@@ -140,7 +159,7 @@ class Reader:
             request = RequestId(layout.pointed_id(key))
             try:
                 verified = self.outcome(request)
-                found = admission(verified, corrected=self.is_corrected(verified.digest))
+                found = admission(verified, self.corrections(verified))
             except Missing:
                 refused.append(f"the archive points to the request {request[:12]}…, which has no event")
                 continue
@@ -160,7 +179,7 @@ class Reader:
 
     def incumbent(self, model: str, environment: str, cluster: str) -> LiveIncumbent | None:
         """Return what is live for a model in an environment and cluster, or None where the archive knows no promotion of it (rule 3)."""
-        latest: Verified | None = None
+        promotions: list[Verified] = []
         for request in self._pointed(layout.models_prefix(model, environment), MAX_HISTORY):
             try:
                 verified = self.outcome(request)
@@ -170,12 +189,14 @@ class Reader:
                 if isinstance(error.__cause__, KeyNotValid):
                     continue
                 raise
-            if _promotes_here(verified, model, environment, cluster) and _later(verified, latest):
-                latest = verified
-        if latest is None:
-            return None
-        promoted = latest.freeze.request.spec.model
-        return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
+            if _promotes_here(verified, model, environment, cluster):
+                promotions.append(verified)
+        # Corrections are asked of the latest alone, and of those before it for as long as what came later was revoked.
+        for latest in sorted(promotions, key=_stored, reverse=True):
+            if self.revoked(latest) is None:
+                promoted = latest.freeze.request.spec.model
+                return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
+        return None
 
     def decided_in_full(self, verified: Verified) -> Verified | None:
         """Return the outcome that answers for an emergency: the first that the store took after it, for its image and its whole target, and
@@ -194,8 +215,9 @@ class Reader:
     def history_for(self, target: Target, live: LiveIncumbent | None) -> History:
         """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier.
 
-        What went live in an emergency, or for less than the whole target, is passed over for what was live before it: nobody is routed more
-        laxly for having hurried, or for having been let into another place. What does not count under this trust file ends the history.
+        What went live in an emergency, or for less than the whole target, or was revoked, is passed over for what was live before it:
+        nobody is routed more laxly for having hurried, or for having been let into another place. What does not count under this trust file
+        ends the history.
         """
         owed, shown = False, live.shown if live is not None else None
         for number in range(MAX_HISTORY):
@@ -213,7 +235,8 @@ class Reader:
                 )
             if number == 0 and verified.is_emergency:
                 owed = self.decided_in_full(verified) is None
-            if not verified.is_emergency and _covers(verified.freeze.request.spec.target, target):
+            whole = not verified.is_emergency and _covers(verified.freeze.request.spec.target, target)
+            if whole and self.revoked(verified) is None:
                 return History(live.version, verified.freeze.route.tier, owed, shown, passed_over=number > 0)
             live = verified.freeze.live
         raise CouldNotTell(f"more than {MAX_HISTORY} versions, one after the other", where="incumbent")
@@ -261,7 +284,10 @@ def _covers(target: Target, other: Target) -> bool:
     return set(other.clusters) <= set(target.clusters) and set(other.namespaces) <= set(target.namespaces)
 
 
-def _later(verified: Verified, than: Verified | None) -> bool:
-    if than is None or verified.stored_at is None or than.stored_at is None:
-        return than is None
-    return (verified.stored_at, verified.id) > (than.stored_at, than.id)
+def _later(verified: Verified, than: Verified) -> bool:
+    return _stored(verified) > _stored(than)
+
+
+def _stored(verified: Verified) -> tuple[float, RequestId]:
+    """Return what outcomes are put in order by; the store says when it took each that is read from it."""
+    return verified.stored_at.timestamp() if verified.stored_at is not None else 0.0, verified.id

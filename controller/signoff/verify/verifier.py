@@ -21,23 +21,26 @@ A believed outcome admits a digest in a place when all of these hold too (`admit
 14. promotion     it is a promotion, not a rejection
 15. subject       the digest is the image, one of its platform manifests, or an artefact; never the approval request
 16. target        environment, cluster and namespace are those that were consented to
-17. expiry        the place's time lies before the latest counted seal plus ``validFor``
-18. corrections   nothing corrects it (this version cannot read a correction, and so admits nothing that has one)
+17. expiry        the place's time lies before the latest counted seal plus ``validFor``, or what asks was there before and may go on
+18. corrections   no correction that counts revokes it
+19. tier          it was decided in the namespace's minimum tier, or a stricter one
 
 Where a rule needs what was not given (a policy, the time of storage), the answer is `CouldNotTell`, which admits nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from signoff.decision.corrections import Corrected, revocation
 from signoff.decision.seals import CouldNotTell, Filed, NotBelieved
 from signoff.errors import SignoffError
-from signoff.record.freeze import EMERGENCY, Freeze
+from signoff.record.freeze import EMERGENCY, Freeze, Tier
 from signoff.record.promotion import PROMOTION_TYPE, artifact_subjects, image_subjects
+from signoff.record.request import OnExpiry
 from signoff.record.seal import Decided
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, RequestId, parse_time
@@ -105,16 +108,19 @@ class Verified:
 
 @dataclass(frozen=True)
 class Place:
-    """A place in which a workload is to run."""
+    """A place in which a workload is to run. ``minimum_tier``: what it takes at least to run there; None takes any."""
 
     environment: str
     cluster: str
     namespace: str
+    minimum_tier: Tier | None = None
 
 
 @dataclass(frozen=True)
 class Admission:
-    """What a believed outcome says about places: all that the gate must keep in memory of it."""
+    """What a believed outcome says about places: all that the gate must keep in memory of it. ``revoked`` says by whom, when and why; it is
+    empty where the event stands.
+    """
 
     id: RequestId
     event: Digest
@@ -128,16 +134,21 @@ class Admission:
     clusters: frozenset[str]
     namespaces: frozenset[str]
     valid_until: datetime | None
-    corrected: bool
+    on_expiry: OnExpiry = "deny-all"
+    tier: Tier = "tier-1"
+    revoked: str = ""
 
 
 @dataclass(frozen=True)
 class Question:
-    """May this digest run in this place at this time (aware)?"""
+    """May this digest run in this place at this time (aware)? ``since``: from when on what asks has been there with this image, as the API
+    server says (a ReplicaSet whose Pod is made again); None where it is new.
+    """
 
     digest: Digest
     place: Place
     now: datetime
+    since: datetime | None = None
 
 
 def policies_named(outcome: Outcome) -> tuple[Digest, ...]:
@@ -159,9 +170,9 @@ def verify(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed]) -> 
     return _verified(case)
 
 
-def admission(verified: Verified, *, corrected: bool) -> Admission:
-    """Return what the gate keeps of a believed outcome; ``corrected`` says whether the archive holds corrections of it."""
-    spec = verified.freeze.request.spec
+def admission(verified: Verified, corrections: Sequence[Corrected]) -> Admission:
+    """Return what the gate keeps of a believed outcome; ``corrections`` are those of it that count."""
+    spec, revoked = verified.freeze.request.spec, revocation(corrections)
     return Admission(
         id=verified.id,
         event=verified.digest,
@@ -175,7 +186,9 @@ def admission(verified: Verified, *, corrected: bool) -> Admission:
         clusters=frozenset(spec.target.clusters),
         namespaces=frozenset(spec.target.namespaces),
         valid_until=verified.valid_until,
-        corrected=corrected,
+        on_expiry=spec.on_expiry,
+        tier=verified.freeze.route.tier,
+        revoked=str(revoked) if revoked is not None else "",
     )
 
 
@@ -201,13 +214,23 @@ def _target(event: Admission, question: Question) -> None:
 
 
 def _expiry(event: Admission, question: Question) -> None:
-    if event.valid_until is not None and question.now >= event.valid_until:
-        raise NotBelieved(f"the promotion expired at {event.valid_until:%Y-%m-%d %H:%M} UTC")
+    if event.valid_until is None or question.now < event.valid_until:
+        return
+    goes_on = event.on_expiry == "deny-new-rollouts" and question.since is not None and question.since < event.valid_until
+    if not goes_on:
+        told = ", and only what ran before is started again" if event.on_expiry == "deny-new-rollouts" else ""
+        raise NotBelieved(f"the promotion expired at {event.valid_until:%Y-%m-%d %H:%M} UTC{told}")
 
 
 def _corrections(event: Admission, _: Question) -> None:
-    if event.corrected:
-        raise NotBelieved("the archive holds a correction of the event, which this version cannot read")
+    if event.revoked:
+        raise NotBelieved(event.revoked)
+
+
+def _tier(event: Admission, question: Question) -> None:
+    wanted = question.place.minimum_tier
+    if wanted is not None and event.tier > wanted:  # tier-1 is the strictest
+        raise NotBelieved(f"promoted in {event.tier}, and the namespace takes {wanted} or stricter")
 
 
 @dataclass(frozen=True)
@@ -225,11 +248,12 @@ PLACE_RULES: Final = (
     PlaceRule(16, "target", _target),
     PlaceRule(17, "expiry", _expiry),
     PlaceRule(18, "corrections", _corrections),
+    PlaceRule(19, "tier", _tier),
 )
 
 
 def admits(event: Admission, question: Question) -> None:
-    """Return where the event admits the digest in the place; `Failed` names the first rule that does not hold (rules 14 to 18)."""
+    """Return where the event admits the digest in the place; `Failed` names the first rule that does not hold (rules 14 to 19)."""
     for rule in PLACE_RULES:
         try:
             rule.check(event, question)

@@ -23,7 +23,7 @@ from starlette.routing import Route
 
 from signoff.errors import SignoffError
 from signoff.gate.readers import Readers
-from signoff.webhook import decisions, delegations, policies, promotions
+from signoff.webhook import corrections, decisions, delegations, policies, promotions
 from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate, Mode
 from signoff.webhook.metrics import Told, WebhookMetrics
@@ -76,10 +76,12 @@ def door_app(witness: Witness, metrics: WebhookMetrics | None = None) -> Starlet
         "/seal/decisions": decisions.seal,
         "/seal/policies": policies.seal,
         "/seal/delegations": delegations.seal,
+        "/seal/corrections": corrections.seal,
         "/check/promotions": promotions.check,
         "/check/decisions": decisions.check,
         "/check/policies": policies.check,
         "/check/delegations": delegations.check,
+        "/check/corrections": corrections.check,
     }
     routes: list[Route] = []
     for path, handler in handlers.items():

@@ -18,6 +18,7 @@ from urllib3.exceptions import HTTPError
 
 from signoff import apiserver
 from signoff.errors import SignoffError
+from signoff.gate.owners import KINDS, Owner
 from signoff.record.canonical import Json
 
 GROUP: Final = "signoff.dev"
@@ -112,6 +113,24 @@ class Cluster:
             raise ClusterError("the API server answered with something else", where=f"namespace {namespace}", mend="try again")
         return metadata.get("labels") or {}
 
+    def owner(self, namespace: str, owner: Owner) -> Mapping[str, Json]:
+        """Return the object that a Pod names as its controller; `NotFound` where there is none."""
+        prefix = "/api/v1" if "/" not in owner.api_version else f"/apis/{owner.api_version}"
+        asked = self._api.param_serialize(
+            "GET",
+            f"{prefix}/namespaces/{{namespace}}/{KINDS[owner.api_version, owner.kind]}/{{name}}",
+            path_params={"namespace": namespace, "name": owner.name},
+            header_params={"Accept": "application/json"},
+            auth_settings=["BearerToken"],
+        )
+        try:
+            answer = self._api.call_api(*asked, _request_timeout=_TIMEOUT)
+            answer.read()  # type: ignore[no-untyped-call]
+            found: Any = self._api.response_deserialize(answer, {"200": "object"}).data
+        except (ApiException, HTTPError) as error:
+            raise _failed(f"{owner.kind} {namespace}/{owner.name}", error) from None
+        return found if isinstance(found, Mapping) else {}
+
     def promotion(self, namespace: str, name: str) -> Mapping[str, Json]:
         """Return a ModelPromotion; `NotFound` where there is none."""
         try:
@@ -173,7 +192,11 @@ class Cluster:
 
     def may_approve(self, user: Mapping[str, Json], namespace: str, tier: str) -> bool:
         """Whether this user may ``approve`` the tier in the namespace (SubjectAccessReview, authorization.k8s.io/v1)."""
-        return self._may(user, group=GROUP, resource="materialitytiers", name=tier, verb="approve", namespace=namespace)
+        return self.may_correct(user, namespace, tier, "approve")
+
+    def may_correct(self, user: Mapping[str, Json], namespace: str, tier: str, verb: str) -> bool:
+        """Whether this user has a verb such as ``revoke`` or ``annotate`` on the tier in the namespace."""
+        return self._may(user, group=GROUP, resource="materialitytiers", name=tier, verb=verb, namespace=namespace)
 
     def way_to_act_as(self, user: Mapping[str, Json], namespace: str, name: str) -> str | None:
         """Return in words how this user may act as a service account, or None where roles give no way."""

@@ -57,6 +57,11 @@ class Evidence:
             self.objects[key] = data
 
     @property
+    def has_corrections(self) -> bool:
+        """Whether a correction was read."""
+        return any(key.startswith(layout.CORRECTIONS_PREFIX) for key in self.objects)
+
+    @property
     def too_large(self) -> bool:
         """Whether there was more than is noted."""
         return self.size > MAX_EVIDENCE

@@ -20,21 +20,21 @@ from functools import partial
 from typing import Final, Literal
 
 from signoff.errors import SignoffError
+from signoff.gate.labels import place_of, unclear
 from signoff.gate.lookup import Key, keys
 from signoff.gate.memory import Memory
+from signoff.gate.owners import controller_of, since
 from signoff.gate.readers import Readers
 from signoff.gate.verdict import Archived, Circumstances, Exemption, Finding, Unknown, Verdict, digests_asked, judge, tags_asked
 from signoff.gate.workloads import ImageUse, UnreadableWorkload, WorkloadReferences, added, references
 from signoff.record.values import Digest
 from signoff.verify.reader import Found, Reader
-from signoff.verify.verifier import Place
 from signoff.webhook.cluster import Cluster
 from signoff.webhook.review import Cause, Reply, Review
 from signoff.webhook.waiting import NotInTime, within
 
 Mode = Literal["enforce", "warn", "audit"]
 
-ENVIRONMENT_LABEL: Final = "signoff.dev/environment"
 BUDGET: Final = 4.0
 READS_OF_ONE_REVIEW: Final = 8
 _LABELS_SECONDS: Final = 3.0
@@ -73,23 +73,37 @@ class Gate:
                 labels = await within(_LABELS_SECONDS, self.labelling, partial(self.cluster.labels, review.namespace), "the API server")
             except SignoffError as error:
                 return reply(Verdict((_unsure(review, error),), ()), mode)
-        around = Circumstances(Place(labels.get(ENVIRONMENT_LABEL, ""), self.cluster_name, review.namespace), self.now(), self.exemptions)
-        found = await self._found(uses, asked, around, until)
+        around = Circumstances(place_of(labels, self.cluster_name, review.namespace), self.now(), self.exemptions)
+        found = await self._found(uses, asked, around, until, unclear(labels, review.namespace))
         verdict = judge(uses, asked, Archived(found, {}), around)
+        if verdict.expired and uses.is_pod:
+            around = replace(around, since=await self._since(review, asked))
+            verdict = judge(uses, asked, Archived(found, {}), around)
         tags = tags_asked(asked) if not verdict.admitted else frozenset()
         if tags and around.place.environment:
             verdict = judge(uses, asked, Archived(found, await self._hints(tags, around, until)), around)
         return reply(verdict, mode)
 
+    async def _since(self, review: Review, asked: Sequence[ImageUse]) -> datetime | None:
+        """Return since when the Pod's owner has been there, of the owner as the API server has it; None where there is none that counts."""
+        claimed = controller_of(review.obj)
+        if claimed is None or review.operation != "CREATE":
+            return None
+        look = partial(self.cluster.owner, review.namespace, claimed)
+        try:
+            found = await within(_LABELS_SECONDS, self.labelling, look, "the API server")
+        except SignoffError:
+            return None  # the Pod is refused as expired, and its controller tries again
+        return since(claimed, found, asked)
+
     async def _found(
-        self, uses: WorkloadReferences, asked: Sequence[ImageUse], around: Circumstances, until: float
+        self, uses: WorkloadReferences, asked: Sequence[ImageUse], around: Circumstances, until: float, unsure: Unknown | None
     ) -> Mapping[Digest, Found | Unknown]:
         # Beside no volume the images that were there before play no part in the verdict.
         needed = uses if any(use.role == "imageVolume" for use in uses.uses) else replace(uses, uses=tuple(asked))
         digests = digests_asked(needed, around)
-        if not around.place.environment:
-            unlabelled = Unknown(f"namespace {around.place.namespace} bears no label {ENVIRONMENT_LABEL}")
-            return dict.fromkeys(digests, unlabelled)
+        if unsure is not None:
+            return dict.fromkeys(digests, unsure)
         wanted = keys(digests, needed, around.place)
         fresh = self.memory.fresh(wanted)
         found: dict[Digest, Found | Unknown] = {key.digest: answer for key, answer in fresh.items()}
@@ -149,7 +163,7 @@ def reply(verdict: Verdict, mode: Mode) -> Reply:
     if verdict.events:
         audit["events"] = ",".join(verdict.events[:20])
     if verdict.admitted:
-        return Reply(audit=audit)
+        return Reply(warnings=verdict.warnings if mode != "audit" else (), audit=audit)
     if mode == "enforce":
         return Reply(denial=_message(lines), causes=causes, audit=audit)
     audit["findings"] = " | ".join(lines)[:4000]

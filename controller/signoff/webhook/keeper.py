@@ -2,7 +2,8 @@
 
 1. A thread of its own writes. What waits for it is bounded; what finds no room is not kept this time, and no verdict waits.
 2. An answer is written when it is new and then once a minute at most, so a restart finds a grace that is up to a minute shorter.
-3. What the archive answered otherwise is removed, and that always finds room. Negative answers are not kept.
+3. What the archive answered otherwise is removed, and that always finds room. Negative answers are not kept, and neither is what rests on a
+   correction: a revocation whose key has ended since would be passed over when it is verified again (`evidence`, rule 2).
 4. A folder that cannot be written is logged, once until it can be again, and harms nobody.
 """
 
@@ -54,12 +55,12 @@ class Keeper:
             except Unavailable:
                 raise
             except SignoffError:
-                self._drop(key)
+                self.drop(key)
                 raise
-        if found.is_positive and not evidence.too_large:
+        if found.is_positive and not evidence.too_large and not evidence.has_corrections:
             self._keep(key, asked_at, evidence)
         else:
-            self._drop(key)
+            self.drop(key)
         return found
 
     def _keep(self, key: Key, asked_at: datetime, evidence: Evidence) -> None:
@@ -71,7 +72,8 @@ class Keeper:
             self._waiting[key] = Answer(key, asked_at, evidence)
             self._changed.notify()
 
-    def _drop(self, key: Key) -> None:
+    def drop(self, key: Key) -> None:
+        """Keep an answer no longer (rule 3)."""
         with self._changed:
             self._written.pop(key, None)
             # There are no more of these than files: for what is not kept nothing waits.

@@ -27,6 +27,7 @@ from signoff.errors import SignoffError
 from signoff.gate.lookup import Key
 from signoff.gate.memory import GRACE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps, loads
+from signoff.record.freeze import Tier
 from signoff.record.trust import MAX_TRUST
 from signoff.record.values import Closed, Digest, DigestField, Label, RecordError, TimeField, format_time, hex_of, parse, parse_time, sha256
 from signoff.webhook.evidence import Evidence, Listing
@@ -46,6 +47,7 @@ class _Asked(Closed):
     environment: Label
     namespace: Label
     together: bool
+    minimumTier: Tier | None = None
 
 
 class _Listing(Closed):
@@ -197,7 +199,13 @@ def _name(key: Key) -> str:
 
 
 def _asked(key: Key) -> dict[str, Json]:
-    return {"digest": key.digest, "environment": key.environment, "namespace": key.namespace, "together": key.together}
+    asked: dict[str, Json] = {
+        "digest": key.digest,
+        "environment": key.environment,
+        "namespace": key.namespace,
+        "together": key.together,
+    }
+    return asked if key.minimum_tier is None else {**asked, "minimumTier": key.minimum_tier}
 
 
 def _trust_name(digest: Digest) -> str:
@@ -225,7 +233,8 @@ def _read(name: str, data: bytes | None) -> Answer:
         raise RecordError("its bytes are not those that were written")
     loads(content, "kept answer", limit=MAX_FILE)
     value = parse(_Answer, content, "kept answer")
-    key = Key(value.asked.digest, value.asked.environment, value.asked.namespace, value.asked.together)
+    asked = value.asked
+    key = Key(asked.digest, asked.environment, asked.namespace, asked.together, asked.minimumTier)
     if name != _name(key):
         raise RecordError("it answers another question than its name says")
     evidence = Evidence()

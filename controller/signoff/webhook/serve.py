@@ -30,6 +30,7 @@ from signoff.errors import SignoffError
 from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
 from signoff.metrics.listener import serve_metrics
+from signoff.record.values import Digest
 from signoff.start import signer
 from signoff.verify.reader import Reader
 from signoff.webhook.apps import Readiness, door_app, gate_app
@@ -44,6 +45,8 @@ from signoff.webhook.restart import opened, restore
 from signoff.webhook.witness import Witness
 
 LOG: Final = logging.getLogger("signoff.webhook")
+
+Revoked = Callable[[Digest, str], None]
 
 
 class _Server(uvicorn.Server):
@@ -65,10 +68,10 @@ def run(config: WebhookConfig) -> None:
     store, trust = opened(config, kept, metrics.archive)
     reader = Reader(store, trust)
     cluster = Cluster(api_client(config.kubeconfig))
-    gate = gate_app(_gate(config, reader, cluster, kept, metrics), metrics, readiness)
-    servers = [_server(gate, config.gateListener, config, None)]
+    gate, revoked = _gate(config, reader, cluster, kept, metrics)
+    servers = [_server(gate_app(gate, metrics, readiness), config.gateListener, config, None)]
     if config.door is not None:
-        door = door_app(_witness(config, store, reader, cluster), metrics)
+        door = door_app(_witness(config, store, reader, cluster, revoked), metrics)
         servers.append(_server(door, config.door, config, config.door))
 
     def drain() -> None:
@@ -80,8 +83,10 @@ def run(config: WebhookConfig) -> None:
         runner.run(serve(servers, drain, config.drainSeconds))
 
 
-def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | None, metrics: WebhookMetrics) -> Gate:
+def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | None, metrics: WebhookMetrics) -> tuple[Gate, Revoked]:
+    """Return the gate, and whom to tell of what is revoked in this process."""
     measured = metrics.verifications.measured
+    keeper: Keeper | None = None
     if kept is None:
         memory = Memory(measured(lambda key: look_up(reader, key, config.cluster, _now())), time.monotonic)
     else:
@@ -90,12 +95,18 @@ def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | 
         memory = Memory(measured(keeper.look_up), time.monotonic)
         restore(memory, kept, reader.trust, config.cluster, _now, time.monotonic)
     metrics.watch(memory, time.monotonic)
-    return Gate(config.cluster, cluster, reader, memory, config.gate.exemptions, _now)
+
+    def revoked(event: Digest, words: str) -> None:
+        for key in memory.revoke(event, words):
+            if keeper is not None:
+                keeper.drop(key)
+
+    return Gate(config.cluster, cluster, reader, memory, config.gate.exemptions, _now), revoked
 
 
-def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster) -> Witness:
+def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster, revoked: Revoked) -> Witness:
     own = signer(config.sealKey or "", "seal", reader.trust, config.cluster)
-    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace)
+    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace, revoked)
 
 
 def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:

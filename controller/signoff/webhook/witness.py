@@ -1,4 +1,4 @@
-"""What the seal's door works with, and what its four rooms share.
+"""What the seal's door works with, and what its rooms share.
 
 1. Who somebody is comes from the review's ``userInfo`` through the configured issuers, and from nowhere else.
 2. A key that may not speak for a target signs nothing for it.
@@ -20,7 +20,7 @@ from signoff.record.bundle import MAX_BUNDLE, Signer
 from signoff.record.canonical import Json, dumps
 from signoff.record.request import Target
 from signoff.record.trust import Answer, speaks_for, valid_when_stored
-from signoff.record.values import RequestId
+from signoff.record.values import Digest, RequestId
 from signoff.verify.reader import Reader
 from signoff.webhook.cluster import Cluster
 from signoff.webhook.review import Reply, Review
@@ -42,6 +42,8 @@ class Witness:
     issuers: Sequence[Issuer]
     now: Callable[[], datetime]
     pending_per_namespace: int
+    revoked: Callable[[Digest, str], object] = lambda _event, _words: None
+    """Told of an event that was revoked here, and in words by whom, when and why."""
 
     def who(self, review: Review) -> Resolved:
         """Return who sent the review; `Nobody` where that leads to no principal."""
