@@ -72,6 +72,9 @@ class Bank:
     `four_eyes` Paula and Pia must agree to each policy; `way` may lead the processes past a proxy (to the API server by TLS, with a
     certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration files are
     written (`<name>.yaml`), and the processes are left to the caller.
+
+    With `shares` this one has another bank's archive: under the same cluster name it is that cluster made anew, with its keys and its trust
+    file; under another name it has keys of its own, trusted for its `environment` (`trust` then is the version that names them).
     """
 
     def __init__(
@@ -87,15 +90,21 @@ class Bank:
         four_eyes: bool = False,
         start: bool = True,
         clock: Path | None = None,
+        cluster: str = CLUSTER,
+        environment: str = "production",
+        shares: Bank | None = None,
         way: Way = lambda _name, _what, url: url,
     ) -> None:
         self.control_plane = control_plane
         self.work = work
-        self.archive_folder = work / "archive"
+        self.archive_folder = shares.archive_folder if shares is not None else work / "archive"
         self.object_store = ObjectStore(work / "store") if archive == "s3" else None
         self.archive = self.object_store.address(BUCKET, "signoff") if self.object_store else f"file://{self.archive_folder}"
-        self.keys = work / "keys"
-        self.trust = ""
+        self.cluster, self.environment = cluster, environment
+        self._shares = shares
+        self._is_heir = shares is not None and shares.cluster == cluster
+        self.keys = shares.keys if shares is not None and self._is_heir else work / "keys"
+        self.trust = shares.trust if shares is not None else ""
         self.checker_id = ""
         self.webhooks = _names("webhook", webhooks)
         self.operators = _names("operator", operators)
@@ -158,7 +167,7 @@ class Bank:
 
     def settings(self) -> dict[str, str]:
         """Return the environment in which ``signoff`` finds archive, trust file and cluster."""
-        where = {"SIGNOFF_ARCHIVE": self.archive, "SIGNOFF_TRUST": self.trust, "SIGNOFF_CLUSTER": CLUSTER}
+        where = {"SIGNOFF_ARCHIVE": self.archive, "SIGNOFF_TRUST": self.trust, "SIGNOFF_CLUSTER": self.cluster}
         return where | self.rights("reader")
 
     def rights(self, who: Literal["admin", "writer", "reader"]) -> dict[str, str]:
@@ -220,14 +229,19 @@ class Bank:
             self._exit.enter_context(balancer)
         for name in (*self.webhooks, *self.operators, *self.engines) if self._start else ():
             self.start(name)
-        self.kubectl(PETRA, "label", "namespace", "credit", "signoff.dev/gate=enforce", "signoff.dev/environment=production")
+        self.kubectl(PETRA, "label", "namespace", "credit", "signoff.dev/gate=enforce", f"signoff.dev/environment={self.environment}")
 
     def _init_archive(self) -> None:
+        if self._is_heir:
+            return
+        if self._shares is not None:
+            self._join()
+            return
         if self.object_store is not None:
             (self.work / "store").mkdir(exist_ok=True)
             self._exit.enter_context(self.object_store)
             self.object_store.make_bucket(BUCKET)
-        said = ("--keys", str(self.keys), "--cluster", CLUSTER, "--environment", "production", "--publisher", PEOPLE_ISSUER, PAULA)
+        said = ("--keys", str(self.keys), "--cluster", self.cluster, "--environment", self.environment, "--publisher", PEOPLE_ISSUER, PAULA)
         said += ("--publisher", PEOPLE_ISSUER, PIA, "--four-eyes-for-policies") if self._four_eyes else ()
         said += ("--engine", SERVICE_ISSUER, f"{NAMESPACE}:signoff-engine") if self.engines else ()
         for _ in range(INIT_TRIES):
@@ -241,19 +255,39 @@ class Bank:
         if self.engines:
             self._trust_checker()
 
+    def _join(self) -> None:
+        """Trust keys of this cluster's own, for its environment, in the archive that it shares; the others learn of them by `follow`."""
+        self.keys.mkdir()
+        for use in ("seal", "event"):
+            self._trust_key(self.keys / f"{use}.key", use, f"{use} key of {self.cluster}")
+
     def _trust_checker(self) -> None:
         """Make the key of the bank's checker, and trust it (`checker_key`, ``checker_id``)."""
+        self.checker_id = self._trust_key(self.checker_key, "check", "key of the weekly check")
+
+    def _trust_key(self, path: Path, use: str, name: str) -> str:
+        """Make a private key in a file, trust its public half from now on, and return its id."""
         key = ec.generate_private_key(ec.SECP256R1())
-        self.checker_key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
-        public = self.work / "check.pub"
+        path.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        public = self.work / f"{use}.pub"
         public.write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
-        said = ("--use", "check", "--cluster", CLUSTER, "--environment", "production", "--name", "key of the weekly check")
+        said = ("--use", use, "--cluster", self.cluster, "--environment", self.environment, "--name", name)
         environment = os.environ | self.settings() | self.rights("writer")
         added = self._run(environment, "trust", "add-key", str(public), *said, "-o", "json")
         if added.returncode:
             raise ControlPlaneError(f"signoff trust add-key failed: {added.stderr.strip()}")
         told = yaml.safe_load(added.stdout)
-        self.trust, self.checker_id = str(told["trust"]), str(told["key"])
+        self.trust = str(told["trust"])
+        return str(told["key"])
+
+    def follow(self, trust: str) -> None:
+        """Have every process follow another version of the trust file, as whoever changes the configuration does."""
+        self.trust = trust
+        for name in (*self.webhooks, *self.operators, *self.engines):
+            config = yaml.safe_load((self.work / f"{name}.yaml").read_text())
+            self._file(f"{name}.yaml", {**config, "trust": trust})
+            self.end(name)
+            self.start(name)
 
     @property
     def checker_key(self) -> Path:
@@ -266,7 +300,7 @@ class Bank:
         if self.object_store is not None:
             archive = archive.replace(self.object_store.endpoint, self._way(name, "archive", self.object_store.endpoint))
         return {
-            "cluster": CLUSTER,
+            "cluster": self.cluster,
             "archive": archive,
             "trust": self.trust,
             "kubeconfig": str(self.account_kubeconfig(account, name, server)),
