@@ -11,7 +11,7 @@ from pathlib import Path
 
 from controlplane import ControlPlane, ControlPlaneError
 from controlplane.bank import BEN, CARLA, Bank
-from demo import policies, scenes
+from demo import afterwards, policies, scenes
 from demo.stage import SceneError, Stage
 
 
@@ -31,13 +31,13 @@ def main() -> int:
                 print("Installing signoff by its chart, and starting its webhook, operator and policy engine …", flush=True)
                 with Bank(plane, Path(folder) / "bank", engine=True) as bank:
                     print(f"Ready after {time.monotonic() - began:.0f} s.", flush=True)
-                    return _play(bank, plane, arguments)
+                    return _play(bank, plane, Path(folder), arguments)
         except (SceneError, ControlPlaneError) as error:
             print(f"\nThe demo ends here: {error}", file=sys.stderr)
             return 1
 
 
-def _play(bank: Bank, plane: ControlPlane, arguments: argparse.Namespace) -> int:
+def _play(bank: Bank, plane: ControlPlane, folder: Path, arguments: argparse.Namespace) -> int:
     stage = Stage(bank)
     if arguments.without_gate:
         plane.kubectl("delete", "validatingwebhookconfiguration", "signoff-gate")
@@ -53,9 +53,11 @@ def _play(bank: Bank, plane: ControlPlane, arguments: argparse.Namespace) -> int
     policies.committee(stage)
     policies.refreshed(stage)
     policies.drifted(stage)
-    print(f"\nEvery scene came out as told, in {stage.elapsed:.0f} s.", flush=True)
-    if arguments.keep:
-        _keep(bank, plane)
+    afterwards.revoked(stage, request)
+    with afterwards.rebuilt(stage, bank, folder, request) as anew:
+        print(f"\nEvery scene came out as told, in {stage.elapsed:.0f} s.", flush=True)
+        if arguments.keep:
+            _keep(anew, anew.control_plane)
     return 0
 
 
