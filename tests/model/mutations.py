@@ -22,7 +22,7 @@ from signoff.record.promotion import PROMOTION_TYPE, SealedDecision, as_json
 from signoff.record.values import sha256
 from signoff.verify import rules, verifier
 from signoff.verify.reader import Reader
-from signoff.webhook import decisions, policies, promotions
+from signoff.webhook import corrections, decisions, policies, promotions
 
 Patch = pytest.MonkeyPatch
 
@@ -389,6 +389,42 @@ def no_expiry(patch: Patch) -> None:
     patch.setattr(verifier, "PLACE_RULES", changed)
 
 
+def deaf_to_corrections(patch: Patch) -> None:
+    """Nobody reads what was said of an event afterwards."""
+    patch.setattr(Reader, "corrections", lambda *_: ())
+
+
+def altered_passes(patch: Patch) -> None:
+    """A correction that is not believed is passed over, and so an altered revocation is none."""
+    from signoff.errors import SignoffError
+    from signoff.verify import reader
+
+    real = reader.counts
+
+    def counts(*arguments: Any) -> Any:
+        try:
+            return real(*arguments)
+        except SignoffError:
+            return None
+
+    patch.setattr(reader, "counts", counts)
+
+
+def anybody_corrects(patch: Patch) -> None:
+    """Nobody asks whether whoever corrects may."""
+    patch.setattr(corrections, "_require_allowed", nothing)
+
+
+def revoked_is_live(patch: Patch) -> None:
+    """What was revoked is live all the same."""
+    patch.setattr(Reader, "revoked", nothing)
+
+
+def gate_not_told(patch: Patch) -> None:
+    """The gate of the process that signed a revocation goes on for as long as any other."""
+    patch.setattr(memory.Memory, "revoke", lambda *_: ())
+
+
 def _unless_update(real: Callable[..., Any], witness: Any, review: Any, reply: Any) -> Any:
     return reply() if review.operation == "UPDATE" else real(witness, review)
 
@@ -433,5 +469,10 @@ MUTATIONS: dict[str, Callable[[Patch], None]] = {
         two_voices,
         own_roles,
         deaf_to_the_grantor,
+        deaf_to_corrections,
+        altered_passes,
+        anybody_corrects,
+        revoked_is_live,
+        gate_not_told,
     )
 }

@@ -131,6 +131,14 @@ class Promises:
         good = [self.keyring.is_good(reading.signed(entry.data).key, entry.stored_at) for key, entry in said if self.archive.is_honest(key)]
         return any(good)
 
+    def may_be_revoked(self, event: Event) -> bool:
+        """Whether a revocation of it lies there, as it was written or altered: what cannot be believed is not passed over."""
+        return any(
+            self.archive.bytes_at(key) is not None and self.keyring.is_good(reading.signed(one.entry.data).key, one.entry.stored_at)
+            for key, one in self.corrections.items()
+            if self._same(one, event, "Revoke")
+        )
+
     def may_correct(self, who: str, event: Event, verdict: str, reason: str) -> bool:
         """Whether the door must sign this correction, in a calm world."""
         if not self.has_event(event.id) or not self.counts(event) or (verdict == "Revoke" and not event.promotes):
@@ -507,7 +515,7 @@ class Promises:
     def _admits(self, event: Event, namespace: str) -> bool:
         until = self.valid_until(event)
         in_time = until is None or self.archive.clock.now() < until
-        return namespace == "credit" and in_time and not self.is_revoked(event)
+        return namespace == "credit" and in_time and not self.may_be_revoked(event)
 
     def valid_until(self, event: Event) -> datetime | None:
         valid_for = self.freezes[event.freeze].spec.get("validFor")

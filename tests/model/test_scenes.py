@@ -104,7 +104,53 @@ def major(history: Histories) -> None:
     assert history.in_tier("tier-1") == [(name, dict(history.frozen())[name])]
 
 
+def revoked(history: Histories) -> None:
+    """What runs is revoked: it is refused at once, is live no more, and comes back by a new request alone."""
+    first = promoted(history, 1)
+    event = next(iter(history.promises.events))
+    history._deploy(bank.image_of("credit-a", 1), "credit")
+    history._correct("carla", event, "Revoke", "wrong")
+    history._correct("rita", event, "Annotate", "wrong")
+    history._deploy(bank.image_of("credit-a", 1), "credit")
+    history._correct("rita", event, "Revoke", "wrong")
+    history._deploy(bank.image_of("credit-a", 1), "credit")
+    history._look(0, first)
+    assert history._reason(first) == "Revoked"
+    history._correct("ben", event, "Revoke", "wrong")  # the same again says nothing new
+    history._correct("uma", event, "Revoke", "again")
+    name = history._submit("ben", "credit-a", 2, 1, None)
+    history._look(0, name)
+    history._press("carla", name, dict(history.frozen())[name], "Approve")
+    history._look(0, name)
+    assert history._reason(name) == "Promoted"
+
+
+def revocation_altered(history: Histories) -> None:
+    """Somebody alters the revocation: the event is none for as long as it lies there so."""
+    first = promoted(history, 1)
+    event = next(iter(history.promises.events))
+    history._correct("rita", event, "Revoke", "wrong")
+    [key] = history.promises.corrections
+    data = bytearray(history.archive.ledger[key].data)
+    data[len(data) // 2] ^= 1
+    history.archive.overwrite(key, bytes(data))
+    history._audited(key)
+    history._restart()
+    history._deploy(bank.image_of("credit-a", 1), "credit")
+    history._look(0, first)
+
+
+def promoted(history: Histories, version: int) -> str:
+    name, freeze = asked(history, "one", version=version)
+    history._press("carla", name, freeze, "Approve")
+    history._look(0, name)
+    assert history._reason(name) == "Promoted"
+    return name
+
+
 SCENES: dict[str, Scene] = {
+    "revoked": revoked,
+    "the revocation is altered": revocation_altered,
     "a first version, and a major change": major,
     "the engine promotes": lambda history: refreshed(history) and None,
     "in the engine's place": in_its_place,
