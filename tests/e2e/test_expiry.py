@@ -11,6 +11,7 @@ import pytest
 from office import Office
 
 from controlplane.bank import BEN, CARLA, PETRA, Bank
+from tests.e2e.test_corrections import corrected
 
 pytestmark = pytest.mark.cluster
 HOUR = 3600
@@ -110,6 +111,33 @@ def test_a_clock_that_is_five_minutes_wrong_moves_the_expiry_by_five_minutes(ban
     clock(HOUR - 200 + skew)
     told = office.apply(BEN, office.pod(), "--dry-run=server", check=False)
     assert ("created" in told) is (skew < 0)
+
+
+@pytest.mark.parametrize("skew", [-300, 300])
+def test_a_clock_that_is_five_minutes_wrong_changes_nothing_of_how_fresh_an_answer_is(bank: Bank, clock: Clock, skew: int) -> None:
+    """What counts seconds does not ask what time it is: an answer is kept, and forgotten, as ever."""
+    office = promoted(bank)
+
+    def told() -> str:
+        return office.apply(BEN, office.pod(), "--dry-run=server", check=False)
+
+    office.until(lambda: "created" in told(), within=5)
+    clock(skew)
+    assert "created" in told()
+    clock(0)
+    assert "created" in corrected(office)
+    clock(skew)
+    assert "revoked by rita" in told()
+
+
+def test_a_clock_that_is_behind_does_not_sign_before_its_key_begins(bank: Bank, clock: Clock) -> None:
+    """And one that is ahead signs what is believed: keys are judged by when the store took it."""
+    clock(-10 * 24 * HOUR)
+    office = Office(bank)
+    assert "this webhook's key is not valid now" in office.apply(BEN, office.promotion(), check=False)
+    clock(300)
+    office.promoted(CARLA)
+    assert bank.signoff("verify", str(office.status()["id"])).returncode == 0
 
 
 def test_an_expired_promotion_says_so_in_its_status_and_before_that_it_is_soon(bank: Bank, clock: Clock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from copy import deepcopy
 from dataclasses import replace
@@ -21,6 +22,7 @@ from signoff.gate.verdict import Archived, Circumstances, Unknown, Verdict, dige
 from signoff.record.values import Digest, sha256
 from signoff.verify.reader import MAX_POINTERS, Found, Reader
 from signoff.verify.verifier import Place
+from signoff.webhook.corrections import MAX_ANNOTATIONS
 from tests.gate.test_verdict import EVENTS, HERE, IMAGE, digest, event, keep, pod_spec, promoted, workload
 
 NOW = datetime(2026, 3, 4, tzinfo=UTC)
@@ -119,6 +121,39 @@ def test_bypass_12_ten_thousand_pointers_cost_no_more_than_the_bound(world: Worl
     assert events == MAX_POINTERS
     assert verdict.unsure
     assert f"more than {MAX_POINTERS} pointers" in verdict.findings[0].why
+
+
+def test_bypass_12_a_hundred_thousand_corrections_of_other_events_cost_a_verdict_nothing(world: World) -> None:
+    """The archive of years: the gate lists the corrections of the events that it is asked about, and no others."""
+    request, bundle = promoted(world)
+    keep(world, request, bundle)
+    asked(world)  # what is read once in a process is read
+    began = time.process_time()
+    verdict, _ = asked(world)
+    before = time.process_time() - began
+    root = world.folder / "corrections"
+    for number in range(100_000):
+        if number % 1_000 == 0:  # a hundred events with a thousand each: more than the door lets come about
+            folder = root / f"{number:064x}"
+            folder.mkdir(parents=True)
+        os.close(os.open(folder / f"{number:064x}", os.O_CREAT | os.O_WRONLY, 0o444))
+    began = time.process_time()
+    again, _ = asked(world)
+    assert (verdict.admitted, again.admitted) == (True, True)
+    assert time.process_time() - began < 5 * before + 0.05
+    world.correct(world.reader.outcome(request))
+    assert "revoked by carla@bank.example" in asked(world)[0].findings[0].why
+
+
+def test_bypass_12_as_many_remarks_as_the_door_lets_come_about_are_read_in_time(world: World) -> None:
+    request, bundle = promoted(world)
+    keep(world, request, bundle)
+    verified = world.reader.outcome(request)
+    for number in range(MAX_ANNOTATIONS):
+        world.correct(verified, "Annotate", reason=f"Remark {number}.")
+    began = time.process_time()
+    assert asked(world)[0].admitted
+    assert time.process_time() - began < 2
 
 
 def test_an_event_within_the_bound_admits_though_there_are_more_pointers(world: World) -> None:
