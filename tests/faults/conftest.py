@@ -22,7 +22,7 @@ from controlplane import ControlPlane  # noqa: E402
 ALL = os.environ.get("SIGNOFF_FAULTS") == "all"
 
 SAMPLE = {
-    "test_killed.py": ("the operator-", "the webhook-", "the operator, as it comes up-after"),
+    "test_killed.py": ("the operator-", "the webhook-", "the webhook, at a revocation-", "the operator, as it comes up-after"),
     "test_archive_faults.py": (
         "not_seen[cut after",
         "not_seen[503]",

@@ -15,7 +15,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from stand import Stand, report
 
-from controlplane.bank import BEN, CARLA
+from controlplane.bank import BEN, CARLA, RITA
 from signoff.archive import layout
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.request import request_id, request_value
@@ -79,6 +79,13 @@ class Request:
         name = f"{self.name}-{who.partition('@')[0]}"
         head = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "PromotionDecision", "metadata": {"name": name, "namespace": NAMESPACE}}
         return self._create(who, "promotiondecisions", {**head, "spec": spec}, revive=revive)
+
+    def revoke(self, who: str = RITA) -> Object:
+        """Revoke the event, and again where that failed; return the correction as the cluster has it."""
+        spec = {"request": self.id, "event": self.status()["event"], "verdict": "Revoke", "reason": "The evaluation data were wrong."}
+        head = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "PromotionCorrection"}
+        metadata = {"name": f"{self.name}-revoke", "namespace": NAMESPACE}
+        return self._create(who, "promotioncorrections", {**head, "metadata": metadata, "spec": spec})
 
     def _create(self, who: str, plural: str, manifest: Object, *, revive: bool = True) -> Object:
         api = client.CustomObjectsApi(self.stand.api(who))
@@ -169,10 +176,22 @@ class Request:
         assert b64decode(decision["seal"]["bundle"]) == stored.data, "the decision bears another seal than the archive"
         assert decision["spec"]["verdict"] == verdict
 
+    def revoked(self, correction: Object) -> None:
+        """One correction, which bites, and an event that nobody touched."""
+        outcome = self.stand.reader.outcome(self.id)
+        versions = self.stand.versions(layout.corrections_prefix(outcome.digest))
+        assert list(versions.values()) == [1], versions
+        stored = self.stand.store.read(next(iter(versions)), limit=MAX_BUNDLE)
+        assert b64decode(correction["seal"]["bundle"]) == stored.data, "the correction bears another seal than the archive"
+        assert self.stand.versions(layout.event(self.id)) == {layout.event(self.id): 1}
+        assert not self.admitted(), "what was revoked is admitted"
+        assert "revoked by" in self.troubles[-1]
+        self.wait(lambda: self.condition("Ready").get("reason") == "Revoked", "Revoked")
+
     def gone(self) -> None:
         """Take the resources away: what is left of them in the cluster would only slow down the next."""
         api = client.CustomObjectsApi(self.stand.api(None))
-        for plural in ("promotiondecisions", "modelpromotions"):
+        for plural in ("promotiondecisions", "promotioncorrections", "modelpromotions"):
             for one in api.list_namespaced_custom_object(GROUP, VERSION, NAMESPACE, plural)["items"]:
                 if one["metadata"]["name"].startswith(self.name):
                     api.delete_namespaced_custom_object(GROUP, VERSION, NAMESPACE, plural, one["metadata"]["name"])

@@ -44,6 +44,22 @@ def _decided(stand: Stand, verdict: Verdict, killer: Killer | None) -> Request:
     return request
 
 
+def revoked(stand: Stand, killer: Killer | None = None) -> Request:
+    """A promotion that stands, and is taken back."""
+    request = Request(stand)
+    request.submit()
+    request.until("Frozen")
+    request.press()
+    request.until("Promoted")
+    correction = request.revoke()
+    if killer is not None:
+        killer.quiet()
+    stand.revive()
+    request.revoked(correction)
+    request.gone()
+    return request
+
+
 def resumed(stand: Stand, killer: Killer | None = None) -> Request:
     """An operator that was away while the decision was made, and is killed while it comes up and does what is due."""
     request = Request(stand)
@@ -72,6 +88,7 @@ WAYS: dict[str, tuple[Way, str]] = {
     "the webhook": (approved, "webhook"),
     "the operator, at a rejection": (rejected, "operator"),
     "the webhook, at a rejection": (rejected, "webhook"),
+    "the webhook, at a revocation": (revoked, "webhook"),
     "the operator, as it comes up": (resumed, "operator"),
 }
 
@@ -81,6 +98,8 @@ SAMPLE: dict[tuple[str, Moment], tuple[str, ...]] = {
     ("the operator", "after"): ("PUT archive freezes", "PUT archive subjects", "PUT archive events", "PUT cluster modelpromotions/status"),
     ("the webhook", "before"): ("PUT archive seals",),
     ("the webhook", "after"): ("PUT archive seals",),
+    ("the webhook, at a revocation", "before"): ("PUT archive corrections",),
+    ("the webhook, at a revocation", "after"): ("PUT archive corrections",),
     ("the operator, as it comes up", "after"): ("PUT archive events",),
 }
 """The writes that a plain run kills at."""
@@ -131,6 +150,8 @@ def _of(kind: str) -> At:
 def _writes(name: str) -> set[str]:
     operator = {"PUT archive blobs", "PUT archive freezes", "PUT archive events", "PUT archive models"}
     kinds = operator if WAYS[name][1] == "operator" else {"PUT archive seals"}
+    if WAYS[name][0] is revoked:
+        kinds = kinds | {"PUT archive corrections"}
     if WAYS[name][0] is resumed:
         kinds = kinds - {"PUT archive blobs", "PUT archive freezes"}
     if WAYS[name] == (approved, "operator"):
