@@ -14,6 +14,7 @@ from signoff.gate.reference import parse_repository_pattern
 from signoff.gate.verdict import Exemption
 from signoff.manifests import one_mapping
 from signoff.record.canonical import dumps
+from signoff.record.freeze import Identity
 from signoff.record.values import Closed, DigestField, Label, Line, parse
 
 Network = IPv4Network | IPv6Network
@@ -71,11 +72,23 @@ class GateSettings(Closed):
         return exemptions
 
 
+class IdentityProviderSettings(Closed):
+    """An OpenID provider, as this process reaches it. ``usernamePrefix`` is the API server's (``--oidc-username-prefix``); ``jwks`` is the
+    address of its keys, ``ca`` a file with the CA of its certificate, if that is no public one. What its tokens prove the trust file says.
+    """
+
+    issuer: Annotated[str, StringConstraints(pattern=r"^https://[!-~]{1,500}$")]
+    jwks: Annotated[str, StringConstraints(pattern=r"^https://[!-~]{1,1000}$")]
+    usernamePrefix: Annotated[str, StringConstraints(max_length=256)] = ""
+    ca: Line | None = None
+
+
 class WebhookConfig(Common):
     """The webhook: the gate, and the seal's door. Without ``door`` this process only gates, and has no key to sign with.
 
     ``pendingPerNamespace`` bounds the requests without an outcome that one namespace may hold.
     ``sealKey`` is a private key's file, or a key in a key service: ``awskms:///KEY?region=NAME``.
+    ``identityProviders`` are those whose ID tokens decisions may bring along, ``portals`` the accounts that bring those of others.
     ``drainSeconds`` is how long it goes on serving after SIGTERM while readiness says no.
     """
 
@@ -84,6 +97,8 @@ class WebhookConfig(Common):
     door: Door | None = None
     sealKey: Line | None = None
     issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)] | None = None
+    identityProviders: Annotated[tuple[IdentityProviderSettings, ...], Field(max_length=16)] = ()
+    portals: Annotated[tuple[Identity, ...], Field(max_length=16)] = ()
     gate: GateSettings = GateSettings()
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     pendingPerNamespace: Annotated[int, Field(ge=1, le=10_000)] = 100

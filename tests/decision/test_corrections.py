@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from signoff.archive.file import FileStore
 from signoff.decision.corrections import revocation
 from signoff.decision.seals import CouldNotTell
 from signoff.operator.commit import pointers
+from signoff.record.bundle import read_bundle, sign_bundle
+from signoff.record.canonical import dumps
 from signoff.record.correction import correction_id
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE
 from signoff.record.values import sha256
@@ -52,14 +55,14 @@ def test_a_remark_revokes_nothing(world: World) -> None:
     assert world.reader.revoked(verified) is None
 
 
-def test_of_two_revocations_the_first_is_told(world: World) -> None:
+def test_of_several_revocations_the_first_that_the_store_took_is_told(world: World) -> None:
     verified = event(world)
-    world.correct(verified, reason="First.")
-    world.correct(verified, by=BEN, reason="Second.")
-    first, second = world.reader.corrections(verified)
-    assert (first.stored_at or 0) < (second.stored_at or 0)  # type: ignore[operator]
-    assert revocation((first, second)) is first
-    assert first.correction.reason == "First."
+    reasons = [f"Reason {number}." for number in range(6)]
+    for reason in reasons:
+        world.correct(verified, by=BEN, reason=reason)
+    found = world.reader.corrections(verified)
+    assert [one.correction.reason for one in found] == reasons
+    assert revocation(found) is found[0]
 
 
 def test_a_long_reason_is_told_in_one_short_line(world: World) -> None:
@@ -87,6 +90,27 @@ def test_what_says_other_than_its_place_makes_the_event_untellable(world: World,
     own = correction_id("credit", "credit-revoke", spec)
     world.correct(verified, key=layout.correction(verified.digest, own), **changes)
     with pytest.raises(CouldNotTell, match="whether the event was revoked cannot be told"):
+        world.reader.corrections(verified)
+
+
+def test_a_correction_that_names_another_request_than_its_events_makes_it_untellable(world: World) -> None:
+    verified = event(world)
+    spec = {"request": "9" * 64, "event": verified.digest, "verdict": "Revoke", "reason": "The evaluation data were wrong."}
+    own = correction_id("credit", "credit-revoke", spec)
+    world.correct(verified, request="9" * 64, id=own, key=layout.correction(verified.digest, own))
+    with pytest.raises(CouldNotTell, match="says that its event is the outcome of 999"):
+        world.reader.corrections(verified)
+
+
+def test_a_correction_whose_statement_is_about_another_event_makes_it_untellable(world: World) -> None:
+    verified = event(world)
+    stored = world.store.read(world.correct(verified), limit=10_000)
+    statement = json.loads(read_bundle(stored.data, "correction").payload)
+    statement["subject"][0]["digest"]["sha256"] = "0" * 64
+    path = world.folder / stored.key
+    path.chmod(0o600)
+    path.write_bytes(sign_bundle(dumps(statement), world.seal_key))
+    with pytest.raises(CouldNotTell, match="its subjects are not what it speaks of"):
         world.reader.corrections(verified)
 
 
@@ -149,9 +173,11 @@ def test_a_disowned_key_revokes_nothing_that_was_stored_after_it_was_stolen(worl
 
 def test_more_corrections_than_are_read_make_the_event_untellable(world: World) -> None:
     verified = event(world)
-    for number in range(MAX_CORRECTIONS + 1):
-        world.store.create(layout.correction(verified.digest, f"{number:064x}"), b"{}")
-    with pytest.raises(CouldNotTell):
+    for number in range(MAX_CORRECTIONS):
+        world.correct(verified, "Annotate", reason=f"Remark {number}.")
+    assert len(world.reader.corrections(verified)) == MAX_CORRECTIONS
+    world.correct(verified)
+    with pytest.raises(CouldNotTell, match=f"more than {MAX_CORRECTIONS} corrections of one event"):
         world.reader.corrections(verified)
 
 

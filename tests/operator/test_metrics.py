@@ -147,3 +147,16 @@ def test_freezes_and_fetches_are_counted_by_what_became_of_them(metrics: Operato
     assert found.value("signoff_explanation_fetches_total", source="inline", outcome="done") == 1
     assert found.value("signoff_explanation_fetches_total", source="url", outcome="unavailable") == 1
     assert found.value("signoff_explanation_fetch_seconds_count", source="url") == 1
+
+
+def test_what_expires_soon_and_what_runs_on_is_told_until_it_is_over(metrics: OperatorMetrics) -> None:
+    metrics.known.saw(KEY, State("promoted", "ExpiresSoon", "", soon=True))
+    metrics.known.saw(OTHER, State("revoked", "Revoked", "", running=("credit/a", "credit/b")))
+    told = read(metrics)
+    assert (told.value("signoff_promotions_expiring"), told.value("signoff_pods_running_on")) == (1, 2)
+    assert told.value("signoff_promotions", phase="revoked") == 1
+    metrics.known.saw(KEY, State("expired", "Expired", "", running=("credit/c",)))
+    metrics.known.saw(OTHER, None)
+    told = read(metrics)
+    assert (told.value("signoff_promotions_expiring"), told.value("signoff_pods_running_on")) == (0, 1)
+    assert told.value("signoff_promotions", phase="expired") == 1

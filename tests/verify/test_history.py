@@ -103,6 +103,15 @@ def test_what_counted_before_counts_behind_what_is_passed_over(bank: Bank) -> No
     assert bank.history() == History("1.0.0", "tier-2", owed=True)
 
 
+def test_what_was_revoked_is_no_precedent_behind_what_is_passed_over(bank: Bank) -> None:
+    bank.promote("1.0.0")
+    wrong = bank.promote("1.1.0")
+    bank.promote("1.2.0", hurried)
+    assert bank.history() == History("1.1.0", "tier-2", owed=True)
+    bank.world.correct(wrong)
+    assert bank.history() == History("1.0.0", "tier-2", owed=True)
+
+
 def test_behind_a_key_that_does_not_count_there_is_no_history(bank: Bank) -> None:
     bank.promote("1.0.0")
     bank.promote("1.1.0", into("lab"))

@@ -18,6 +18,7 @@ from datetime import datetime
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Exists, Missing
 from signoff.archive.write import create_or_same
+from signoff.decision.consent import believe_consent
 from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import CouldNotTell, Filed, read_seal
 from signoff.desk.freezing import Stale
@@ -145,6 +146,7 @@ def _archived(reader: Reader, freeze: Freeze, digest: Digest) -> tuple[SealedDec
             filed = Filed(stored.data, stored.stored_at)
             sealed = read_seal(filed, reader.trust, freeze.request.spec.target, key)
             believe_grant(sealed.seal.decided, sealed.seal.cluster, filed, reader.trust, freeze, key)
+            believe_consent(sealed.seal, reader.trust, key)
         except ArchiveError:
             raise
         except SignoffError:

@@ -201,8 +201,10 @@ def _any_matches(globs: Sequence[str], text: str) -> bool:
 def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
     if tier == "tier-3":
         _require_engine_alone(requirement)
-    if requirement.assurance != "api-server":
-        raise ValueError(f"{tier} asks for {requirement.assurance}, which this version cannot prove; use api-server")
+    if requirement.assurance == "passkey":
+        raise ValueError(f"{tier} asks for a passkey, which this version cannot prove; use fresh-login, session or api-server")
+    if tier == "tier-3" and requirement.assurance != "api-server":
+        raise ValueError("tier-3 is decided by the policy engine, which signs in nowhere; use api-server")
     if not requirement.fourEyes:
         raise ValueError(f"{tier} must ask for four eyes: whoever asks for a promotion cannot approve it")
     names = [role.name for role in requirement.roles]

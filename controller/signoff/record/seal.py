@@ -2,8 +2,8 @@
 
 1. A seal is one person's decision on one freeze. It names the freeze, the rendition that was shown, the verdict, what it means, who, by
    which method, in which roles, when, in which cluster, and what the identity rests on (``consent``).
-2. ``consent.assurance: api-server`` says that who decided rests on the API server's word; the other levels carry a proof, which
-   this version does not know and so does not accept.
+2. ``consent.assurance: api-server`` says that who decided rests on the API server's word; the other levels carry a proof
+   (`decision.consent`).
 3. A submission binds a request's id to who submitted it and when.
 4. A policy counts only as a statement: its exact text, and who applied it. Whoever agrees to it makes a statement of their own of the same
    kind: the same name, the same text, another publisher.

@@ -10,6 +10,8 @@
    must have agreed.
 6. What a policy decides by itself (tier 3) counts only if one of ``policies.engines`` pressed while they were one; whoever is one decides
    nothing else.
+7. An ID token proves who decided only if one of ``identityProviders`` issued it, for a client and, where keys are listed, by a key of
+   theirs.
 """
 
 from __future__ import annotations
@@ -96,6 +98,22 @@ class Policies(Closed):
     engines: Annotated[tuple[TrustedPrincipal, ...], Field(min_length=1, max_length=16)] | None = None
 
 
+class IdentityProvider(Closed):
+    """An OpenID provider whose ID tokens prove who decided: issued for one of these clients, and under one of these keys, if any are
+    listed.
+
+    ``subjectClaim`` is the claim that is a principal's subject, as the API server takes it (``--oidc-username-claim``); ``keys`` are
+    thumbprints (RFC 7638), as ``sha256:`` and hex.
+    """
+
+    issuer: Annotated[str, StringConstraints(pattern=r"^https://[!-~]{1,500}$")]
+    clients: Annotated[tuple[Line, ...], Field(min_length=1, max_length=16)]
+    subjectClaim: Literal["sub", "email", "preferred_username"]
+    groupsClaim: Line | None = None
+    groupsPrefix: Line | None = None
+    keys: Annotated[tuple[DigestField, ...], Field(min_length=1, max_length=64)] | None = None
+
+
 class Trust(Closed):
     """The trust file. ``version`` counts up with every change."""
 
@@ -103,6 +121,7 @@ class Trust(Closed):
     version: Annotated[int, Field(ge=1, le=1_000_000)]
     keys: Annotated[tuple[Key, ...], Field(min_length=1, max_length=256)]
     policies: Policies
+    identityProviders: Annotated[tuple[IdentityProvider, ...], Field(min_length=1, max_length=16)] | None = None
 
     @model_validator(mode="after")
     def _one_use_each(self) -> Self:
@@ -110,6 +129,17 @@ class Trust(Closed):
         if len(set(ids)) != len(ids):
             raise ValueError("a key stands twice: each has one use, named once")
         return self
+
+    @model_validator(mode="after")
+    def _one_entry_each(self) -> Self:
+        issuers = [one.issuer for one in self.identityProviders or ()]
+        if len(set(issuers)) != len(issuers):
+            raise ValueError("an identity provider stands twice: name it once, with all of its clients and keys")
+        return self
+
+    def provider(self, issuer: str) -> IdentityProvider | None:
+        """Return the identity provider with this issuer, or None."""
+        return next((one for one in self.identityProviders or () if one.issuer == issuer), None)
 
     def key(self, key_id: Digest) -> Key | None:
         """Return the key with this id, or None."""

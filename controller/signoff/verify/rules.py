@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signoff.decision.checks import ENDED
+from signoff.decision.consent import believe_consent, suffices
 from signoff.decision.delegations import believe_grant, grantor_of
 from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, NotBelieved, believe_seal, read_submission, require_key, signed_by
 from signoff.policy.conditions import NoAnswer
@@ -132,8 +133,9 @@ def seals(case: Case) -> None:
             raise NotBelieved("rests on a rendition that is not of this freeze", where=where)
         if seal.decided.verdict != verdict:
             raise NotBelieved(f"says {seal.decided.verdict}, not {verdict}", where=where)
-        if seal.decided.consent.assurance != case.freeze.route.requirement.assurance or seal.decided.consent.proofs:
-            raise NotBelieved("carries a consent other than the route asks for", where=where)
+        if not suffices(seal.decided.consent.assurance, case.freeze.route.requirement.assurance):
+            raise NotBelieved("rests on a consent weaker than the route asks for", where=where)
+        believe_consent(seal, case.trust, where)
         believe_grant(seal.decided, seal.cluster, inside.filed, case.trust, case.freeze, where)
 
 

@@ -11,7 +11,7 @@ An outcome is believed when all of these hold (`verify`):
  7. projections   the other fields equal the payload and the seals
  8. identity      the request hashes to the id, and the id is the key under which the outcome lies
  9. submission    who asked is what admission signed for this request
-10. seals         each seal verifies, names this freeze and one of its renditions, bears the verdict, rests on no grant beyond its scope
+10. seals         each verifies, is on this freeze and one of its renditions, bears the verdict, and rests on a sufficient consent and grant
 11. policies      every policy considered was published by a policy publisher, and a second agreed where the trust file asks for one
 12. route         tier, rule and requirement are those of the strictest policy considered, and tier 3 rests on a check that counts
 13. quorum        distinct people as the route asks (tier 3: the engine), in roles that they hold; nobody who asked, nobody's word twice

@@ -14,7 +14,7 @@ The seal is made when all of these hold, in this order, and it is in the archive
     namespace of the target (SubjectAccessReview).
     Who decides in somebody's name does so by a grant that is there and in the archive, and in scope; then all of this is asked of whoever
     granted it as well, and the roles and the verb ``approve`` are theirs.
-    Who approves in tier 1 says that they have opened the explanation.
+    Who approves in tier 1 says that they have opened the explanation. What the route asks for as a proof of consent is brought along.
  8. The request has no outcome yet, and no decision has this name. Whoever decided the same before gets the stored seal back, and the object
     then says what was sealed; another verdict of theirs is refused.
 
@@ -50,6 +50,7 @@ from signoff.record.trust import Answer
 from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, Timestamp, format_time, parse, parse_digest
 from signoff.verify.policies import derive_now, in_force
 from signoff.webhook.cluster import NotFound
+from signoff.webhook.consent import About, Acting, ConsentSpec, acting, decider
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
@@ -69,6 +70,7 @@ class DecisionSpec(Closed):
     comment: Text | None = None
     explanationOpened: bool | None = None
     delegation: ObjectName | None = None
+    consent: ConsentSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ class _Checked:
     spec: DecisionSpec
     request: RequestId
     freeze: Freeze
-    who: Resolved
+    acting: Acting
     standing: Standing
     granted: _Granted | None
     time: Timestamp
@@ -148,7 +150,7 @@ def check(witness: Witness, review: Review) -> Reply:
     request, freeze, _ = _freeze(witness, review.namespace, spec)
     filed = Filed(b64decode(bundle, "seal.bundle"), witness.now())
     sealed = read_seal(filed, witness.reader.trust, freeze.request.spec.target)
-    who = witness.who(review)
+    who = decider(witness.providers, witness.reader.trust, witness.who(review), spec.consent)
     _require_same(sealed, spec)
     if _as_sealed(sealed, spec):
         raise Refused("says other than what was sealed", where="spec", mend="create it again")
@@ -167,10 +169,11 @@ def _update(review: Review) -> Reply:
 
 
 def _check(witness: Witness, review: Review) -> _Checked:
-    who = witness.who(review)
     spec = _spec(review)
     promotion = witness.cluster.promotion(review.namespace, spec.promotion)
     request, freeze, payload = _freeze(witness, review.namespace, spec, promotion)
+    decides = _acting(witness, review, spec, freeze)
+    who, user = decides.who, decides.user
     _require_opened(spec, freeze)
     target = freeze.request.spec.target
     submitted = submission_of(witness, promotion, freeze.request.spec)
@@ -187,9 +190,9 @@ def _check(witness: Witness, review: Review) -> _Checked:
         freeze, who, (submitted.principal,), granted.delegation if granted is not None else None, is_engine=_is_engine(witness, who)
     )
     submitters = (*(one.principal for one in freeze.submissions), submitted.principal)
-    _require_apart(witness, review.user, submitters, who.principal)
+    _require_apart(witness, user, submitters, who.principal)
     if granted is None:
-        _require_verb(witness, review.namespace, review.user, freeze, who.principal)
+        _require_verb(witness, review.namespace, user, freeze, who.principal)
     else:
         _require_verb(witness, review.namespace, granted.user, freeze, granted.delegation.grantor)
         _require_apart(witness, granted.user, submitters, granted.delegation.grantor)
@@ -205,7 +208,13 @@ def _check(witness: Witness, review: Review) -> _Checked:
         raise Refused(
             "the live version has changed since the desk was frozen", where="spec.freeze", mend="look at the new desk and decide again"
         )
-    return _Checked(spec, request, freeze, who, stand, granted, time)
+    return _Checked(spec, request, freeze, decides, stand, granted, time)
+
+
+def _acting(witness: Witness, review: Review, spec: DecisionSpec, freeze: Freeze) -> Acting:
+    """Return who decides, and how far what they bring along proves it."""
+    about = About(freeze, spec.freeze, spec.rendition, spec.verdict, witness.now())
+    return acting(witness.providers, witness.reader.trust, witness.who(review), review.user, spec.consent, about)
 
 
 def _require_opened(spec: DecisionSpec, freeze: Freeze) -> None:
@@ -323,7 +332,7 @@ def _require_reports(witness: Witness, freeze: Freeze) -> None:
 
 
 def _stored(witness: Witness, checked: _Checked) -> SealedDecision | None:
-    principal = checked.who.principal
+    principal = checked.acting.who.principal
     try:
         stored = witness.store.read(layout.seal(checked.spec.freeze, principal.issuer, principal.subject), limit=MAX_BUNDLE)
     except Missing:
@@ -371,7 +380,7 @@ def _as_sealed(sealed: SealedDecision, spec: DecisionSpec) -> list[dict[str, Jso
 
 
 def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision:
-    spec, who = checked.spec, checked.who
+    spec, who = checked.spec, checked.acting.who
     value: dict[str, Json] = {
         "principal": as_json(who.principal),
         "verdict": spec.verdict,
@@ -380,7 +389,7 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         "roles": list(checked.standing.roles),
         "groups": list(checked.standing.groups),
         "delegation": [as_json(checked.granted.grant)] if checked.granted is not None else [],
-        "consent": {"assurance": "api-server", "proofs": []},
+        "consent": {"assurance": checked.acting.assurance, "proofs": list(checked.acting.proofs)},
         "time": checked.time,
         **({"comment": spec.comment} if spec.comment is not None else {}),
         **({"explanationOpened": spec.explanationOpened} if spec.explanationOpened is not None else {}),

@@ -35,6 +35,7 @@ from signoff.start import signer
 from signoff.verify.reader import Reader
 from signoff.webhook.apps import Readiness, door_app, gate_app
 from signoff.webhook.cluster import Cluster, api_client
+from signoff.webhook.consent import Providers, fetched
 from signoff.webhook.evidence import Noting
 from signoff.webhook.gate import Gate
 from signoff.webhook.keeper import Keeper
@@ -105,8 +106,9 @@ def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | 
 
 
 def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster, revoked: Revoked) -> Witness:
+    providers = Providers(config.identityProviders, config.portals, fetched)
     own = signer(config.sealKey or "", "seal", reader.trust, config.cluster)
-    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace, revoked)
+    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace, providers, revoked)
 
 
 def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:

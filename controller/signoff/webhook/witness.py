@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,6 +24,7 @@ from signoff.record.trust import Answer, speaks_for, valid_when_stored
 from signoff.record.values import Digest, RequestId
 from signoff.verify.reader import Reader
 from signoff.webhook.cluster import Cluster
+from signoff.webhook.consent import Providers, fetched
 from signoff.webhook.review import Reply, Review
 
 
@@ -42,6 +44,8 @@ class Witness:
     issuers: Sequence[Issuer]
     now: Callable[[], datetime]
     pending_per_namespace: int
+    providers: Providers = dataclasses.field(default_factory=lambda: Providers((), (), fetched))
+    """The identity providers whose ID tokens decisions may bring along."""
     revoked: Callable[[Digest, str], object] = lambda _event, _words: None
     """Told of an event that was revoked here, and in words by whom, when and why."""
 

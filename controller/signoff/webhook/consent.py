@@ -1,0 +1,222 @@
+"""Who decides, at the door: whoever sent the decision, or whoever's ID token a portal brings along; and how far that proves consent.
+
+1. A decision without an ID token is its sender's, and rests on the API server's word. A portal decides nothing by itself.
+2. An ID token is verified under the provider's keys, fetched from where configuration says and kept for a few minutes; a key that is not
+   among them is asked for once more, and not more often than every few seconds.
+3. Of a decision that a person sends the token must be of the same person. Of one that a portal sends it alone says who decides, and in
+   which groups; Kubernetes is asked about that person, and the portal's own rights count for nothing.
+4. What the route asks for must be proven; what proves more is kept as it is.
+5. The provider out of reach: nothing is decided, and it is safe to press again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from threading import Lock
+from typing import Annotated, Final
+
+from pydantic import StringConstraints
+
+from signoff.config import IdentityProviderSettings
+from signoff.decision.consent import KEY, METHOD, TOKEN, Login, assurance_of, consent_nonce, issuer_of, key_named, login_of, suffices
+from signoff.decision.principals import Resolved
+from signoff.decision.seals import NotBelieved
+from signoff.errors import SignoffError
+from signoff.record.canonical import Json, b64encode, dumps
+from signoff.record.freeze import Assurance, Freeze, Identity, Principal
+from signoff.record.seal import Verdict
+from signoff.record.trust import Trust
+from signoff.record.values import Closed, Digest, parse
+
+FRESH: Final = 300.0
+ASKED_AGAIN: Final = 5.0
+_MOST_KEYS: Final = 32
+_SAFE: Final = "nothing was decided; it is safe to press again"
+_WHERE: Final = "spec.consent.idToken"
+_MENDS: Final[Mapping[str, str]] = {
+    "session": "sign in: decide in the portal, or with kubectl signoff approve --sign-in",
+    "fresh-login": "sign in anew for this very decision: in the portal, or with kubectl signoff approve --sign-in",
+}
+
+Keys = Sequence[Mapping[str, Json]]
+
+
+class Unproven(SignoffError):
+    """What the decision rests on does not prove what the route asks for."""
+
+
+class OutOfReach(SignoffError):
+    """The identity provider does not say which keys are its own; safe to try again."""
+
+
+class ConsentSpec(Closed):
+    """``PromotionDecision.spec.consent``: the ID token of whoever decides."""
+
+    idToken: Annotated[str, StringConstraints(max_length=16 * 1024, pattern=r"^[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]*$")]
+
+
+@dataclass(frozen=True)
+class About:
+    """What is decided on, and when (aware)."""
+
+    freeze: Freeze
+    digest: Digest
+    rendition: Digest
+    verdict: Verdict
+    now: datetime
+
+    @property
+    def nonce(self) -> str:
+        """What a login for this very decision was asked for with."""
+        return consent_nonce(self.digest, self.rendition, self.verdict)
+
+
+@dataclass(frozen=True)
+class Acting:
+    """Who decides, as whom the API server is asked about, and what the seal keeps of it."""
+
+    who: Resolved
+    user: Mapping[str, Json]
+    assurance: Assurance
+    proofs: tuple[Json, ...]
+
+
+@dataclass(frozen=True)
+class _Known:
+    keys: Keys
+    asked_at: float
+
+
+@dataclass
+class Providers:
+    """The identity providers of configuration, and their keys as they were last asked for. Safe to use from many threads."""
+
+    settings: Sequence[IdentityProviderSettings]
+    portals: Sequence[Identity]
+    fetch: Callable[[IdentityProviderSettings], Keys]
+    clock: Callable[[], float] = time.monotonic
+    _known: dict[str, _Known] = field(default_factory=dict)
+    _lock: Lock = field(default_factory=Lock)
+
+    def is_portal(self, who: Resolved) -> bool:
+        """Whether this is a portal's account, which brings decisions of others along."""
+        return any(one.is_same(who.principal) for one in self.portals)
+
+    def settings_of(self, issuer: str) -> IdentityProviderSettings:
+        """Return the settings of a provider; `Unproven` where there are none."""
+        found = next((one for one in self.settings if one.issuer == issuer), None)
+        if found is None:
+            raise Unproven(f"{issuer[:200]!r} is no identity provider here", where=_WHERE, mend="sign in where you are asked to")
+        return found
+
+    def keys(self, settings: IdentityProviderSettings, named: str | None) -> Keys:
+        """Return the provider's keys that a token may be by: of this key id, where it names one (rule 2)."""
+        with self._lock:
+            known = self._known.get(settings.issuer)
+        now = self.clock()
+        found = _named(known.keys, named) if known is not None and now - known.asked_at < FRESH else ()
+        if not found and (known is None or now - known.asked_at >= ASKED_AGAIN):
+            fresh = self.fetch(settings)
+            with self._lock:
+                self._known[settings.issuer] = _Known(fresh, now)
+            found = _named(fresh, named)
+        if not found:
+            raise Unproven("the ID token is by a key that the provider does not name", where=_WHERE, mend="sign in again")
+        return found
+
+
+def acting(
+    providers: Providers, trust: Trust, sender: Resolved, user: Mapping[str, Json], consent: ConsentSpec | None, about: About
+) -> Acting:
+    """Return who decides (rules 1 to 4); raises `Unproven`, `OutOfReach` or `NotBelieved`."""
+    if consent is None:
+        if providers.is_portal(sender):
+            raise Unproven("a portal decides nothing by itself", where="spec.consent", mend="bring the ID token of whoever decides along")
+        _require(about, "api-server")
+        return Acting(sender, user, "api-server", ())
+    login, key = _login(providers, trust, consent.idToken)
+    who = _whose(providers, sender, login)
+    assurance = assurance_of(login, about.nonce, about.now)
+    _require(about, assurance)
+    documents = ((TOKEN, consent.idToken.encode()), (KEY, key))
+    proofs: tuple[Json, ...] = tuple({"mediaType": kind, "content": b64encode(data)} for kind, data in documents)
+    asked = user if who is sender else {"username": who.username, "groups": [*who.groups, "system:authenticated"]}
+    return Acting(who, asked, assurance, proofs)
+
+
+def decider(providers: Providers, trust: Trust, sender: Resolved, consent: ConsentSpec | None) -> Resolved:
+    """Return who decides, without asking how far it is proven; raises as `acting`."""
+    return sender if consent is None else _whose(providers, sender, _login(providers, trust, consent.idToken)[0])
+
+
+def _whose(providers: Providers, sender: Resolved, login: Login) -> Resolved:
+    """Return whose decision it is (rule 3)."""
+    if providers.is_portal(sender):
+        return _person(login, providers.settings_of(login.identity.issuer))
+    if not login.identity.is_same(sender.principal):
+        raise Unproven(
+            f"the ID token is of {login.identity.subject} ({login.identity.issuer}), and you are {sender.principal.subject}",
+            where=_WHERE,
+            mend="sign in as yourself",
+        )
+    return sender
+
+
+def fetched(settings: IdentityProviderSettings) -> Keys:
+    """Return a provider's keys from its ``jwks_uri`` (RFC 7517, section 5); `OutOfReach` where it does not say (rule 5)."""
+    import ssl  # noqa: PLC0415 - where no provider is configured the process does without all of this
+
+    import httpx  # noqa: PLC0415
+
+    where = f"identity provider {settings.issuer}"
+    try:
+        verify = ssl.create_default_context(cafile=settings.ca)
+        answer = httpx.get(settings.jwks, timeout=5.0, verify=verify, follow_redirects=False, trust_env=False)
+        answer.raise_for_status()
+        value: Json = answer.json()
+    except (httpx.HTTPError, ValueError, OSError) as error:
+        raise OutOfReach(f"does not say which keys are its own: {type(error).__name__}", where=where, mend=_SAFE) from None
+    keys = value.get("keys") if isinstance(value, Mapping) else None
+    if not isinstance(keys, list):
+        raise OutOfReach("says something else than its keys", where=where, mend=_SAFE)
+    return tuple(one for one in keys if isinstance(one, Mapping) and one.get("use") in {None, "sig"})[:_MOST_KEYS]
+
+
+def _named(keys: Keys, named: str | None) -> Keys:
+    return tuple(one for one in keys if named is None or one.get("kid") == named)
+
+
+def _login(providers: Providers, trust: Trust, token: str) -> tuple[Login, bytes]:
+    """Return what a token says, and the public key under which it verifies."""
+    issuer = issuer_of(token)
+    settings, provider = providers.settings_of(issuer), trust.provider(issuer)
+    if provider is None:
+        raise NotBelieved(f"the trust file names no identity provider {issuer}", mend="ask whoever runs signoff to add it")
+    wrong: SignoffError | None = None
+    for key in providers.keys(settings, key_named(token)):
+        public = dumps({name: value for name, value in key.items() if name in _PUBLIC})
+        try:
+            return login_of(token, public, provider, _WHERE), public
+        except NotBelieved as error:
+            wrong = error
+    raise wrong or Unproven("the provider names no key", where=_WHERE, mend="sign in again")
+
+
+_PUBLIC: Final = frozenset({"kty", "kid", "alg", "use", "n", "e", "crv", "x", "y"})
+"""What is kept of a key: its certificates are not what a token is verified by."""
+
+
+def _person(login: Login, settings: IdentityProviderSettings) -> Resolved:
+    name: Json = {"issuer": login.identity.issuer, "subject": login.identity.subject, "name": login.name}
+    username = f"{settings.usernamePrefix}{login.identity.subject}"
+    return Resolved(parse(Principal, dumps(name), _WHERE), "person", METHOD, username, login.groups)
+
+
+def _require(about: About, assurance: Assurance) -> None:
+    asked = about.freeze.route.requirement.assurance
+    if not suffices(assurance, asked):
+        what = f"{about.freeze.route.tier} asks for {asked}, and this decision rests on {assurance}"
+        raise Unproven(what, where="spec.consent", mend=_MENDS.get(asked, "decide in the portal"))
