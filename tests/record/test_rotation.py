@@ -12,9 +12,9 @@ from world import trusted_key
 from signoff.record.canonical import dumps
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import as_json
-from signoff.record.rotation import add_key, beside, compromise_key, end_key, find_key, gap
-from signoff.record.trust import Key, Trust, read_trust
-from signoff.record.values import RecordError, format_time, parse
+from signoff.record.rotation import add_key, add_provider, beside, compromise_key, end_key, find_key, gap
+from signoff.record.trust import IdentityProvider, Key, Trust, read_trust
+from signoff.record.values import RecordError, format_time, parse, sha256
 
 NOW = datetime(2026, 6, 1, 12, 0, 0, 500_000, tzinfo=UTC)
 FIRST, SECOND, SEAL = (PemSigner(generate_pem()) for _ in range(3))
@@ -189,3 +189,32 @@ def test_the_golden_trust_file_goes_on() -> None:
     before = read_trust(golden("trust.json"))
     after = add_key(before, new(), NOW)
     assert {**as_json(after), "version": before.version, "keys": as_json(after)["keys"][:-1]} == as_json(before)
+
+
+def provider(**changes: object) -> IdentityProvider:
+    value = {"issuer": "https://login.bank.example", "clients": ["signoff"], "subjectClaim": "email", "groupsClaim": "groups", **changes}
+    return parse(IdentityProvider, dumps(value), "provider")
+
+
+def test_an_identity_provider_comes_and_gets_further_clients_and_keys() -> None:
+    first = add_provider(trust(), provider(keys=[sha256(b"one")]))
+    later = add_provider(first, provider(clients=["portal"], keys=[sha256(b"two")]))
+    assert later.version == trust().version + 2
+    [known] = later.identityProviders or ()
+    assert (known.clients, known.keys) == (("signoff", "portal"), (sha256(b"one"), sha256(b"two")))
+    assert len(add_provider(later, provider(issuer="https://other.bank.example")).identityProviders or ()) == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({}, "stands in the trust file already"),
+        ({"subjectClaim": "sub"}, "is email in the trust file"),
+        ({"groupsPrefix": "oidc:"}, "is None in the trust file"),
+        ({"keys": [sha256(b"one")]}, "either listed from the beginning or never"),
+    ],
+)
+def test_how_a_providers_tokens_are_read_does_not_change(changes: dict[str, object], why: str) -> None:
+    known = add_provider(trust(), provider())
+    with pytest.raises(RecordError, match=why):
+        add_provider(known, provider(**changes))

@@ -8,12 +8,13 @@ from datetime import datetime
 from typing import Final
 
 from signoff.cli.output import moment, stamp
+from signoff.decision.consent import issuer_of
 from signoff.decision.corrections import Corrected, revocation
 from signoff.decision.delegations import grant_of
 from signoff.decision.seals import CouldNotTell, Filed
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
-from signoff.record.canonical import Json
+from signoff.record.canonical import Json, b64decode
 from signoff.record.check import COUNTS, opened, standing_input
 from signoff.record.freeze import ComparisonEntry, Freeze, Requirement
 from signoff.record.promotion import as_json
@@ -180,6 +181,9 @@ def _decision(decided: Decided) -> Iterator[Pair]:
     if decided.explanationOpened:
         yield "", "says that the explanation was opened"
     yield "", f"rests on {ASSURANCES[decided.consent.assurance]}"
+    if decided.consent.proofs:
+        token = b64decode(decided.consent.proofs[0].content, "consent").decode("ascii", "replace")
+        yield "", f"ID token by {issuer_of(token)}, kept with the key that it verifies under"
 
 
 def _policy(told: Account) -> Iterator[Pair]:

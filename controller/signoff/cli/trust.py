@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,19 +15,19 @@ from typing import Final, get_args
 
 import click
 
-from signoff.archive import layout
 from signoff.archive.open import open_store
 from signoff.archive.store import Store
-from signoff.archive.write import create_or_same
 from signoff.cli import options, output, reach
+from signoff.cli.trust_files import created, tell_unchanged
+from signoff.cli.trust_providers import command as add_provider
 from signoff.errors import SignoffError
 from signoff.kms.address import is_address
 from signoff.record.canonical import Json, dumps
 from signoff.record.keys import key_id
 from signoff.record.promotion import as_json
 from signoff.record.rotation import add_engine, add_key, beside, compromise_key, end_engine, end_key, find_key, gap
-from signoff.record.trust import Answer, Key, Trust, TrustedPrincipal, Use, read_trust, valid_when_stored
-from signoff.record.values import Digest, RecordError, format_time, parse, parse_time, sha256
+from signoff.record.trust import Answer, Key, Trust, TrustedPrincipal, Use, valid_when_stored
+from signoff.record.values import Digest, RecordError, format_time, parse, parse_time
 from signoff.start import key_in_service
 
 _MAX_PEM: Final = 4096
@@ -100,6 +99,10 @@ def show(archive: str, trust: str, form: str) -> int:
         if trusted:
             output.tell(f"\n{title}:")
             output.table([(_principal(one),) for one in trusted], margin=2)
+    for provider in active.identityProviders or ():
+        keys = f"under {len(provider.keys)} keys that are listed" if provider.keys is not None else "under whichever key it names"
+        output.tell(f"\nIdentity provider {provider.issuer}:")
+        output.paragraph(f"for {', '.join(provider.clients)}, {keys}; the subject is {provider.subjectClaim}", first="  ")
     return 0
 
 
@@ -198,7 +201,7 @@ def end_the_engine(issuer: str, subject: str, archive: str, trust: str, form: st
     return _engine_changed(store, archive, end_engine(reach.trust_in(store, trust), issuer, subject, now), subject, form)
 
 
-for _one in (show, add, end, compromise, add_the_engine, end_the_engine):
+for _one in (show, add, end, compromise, add_the_engine, end_the_engine, add_provider):
     command.add_command(_one)
 
 
@@ -209,21 +212,13 @@ def _principal(one: TrustedPrincipal) -> str:
 
 
 def _engine_changed(store: Store, archive: str, later: Trust, subject: str, form: str) -> int:
-    digest = _created(store, later)
+    digest = created(store, later)
     if form == "json":
         output.as_machine({"archive": archive, "trust": digest, "version": later.version, "engine": subject})
         return 0
     output.facts([("engine", subject), ("archived", f"version {later.version}"), ("trust", digest)])
-    _tell_unchanged()
+    tell_unchanged()
     return 0
-
-
-def _created(store: Store, later: Trust) -> Digest:
-    data = json.dumps(as_json(later), indent=2, ensure_ascii=False).encode() + b"\n"
-    read_trust(data)
-    digest = sha256(data)
-    create_or_same(store, layout.statement("trust", digest), data)
-    return digest
 
 
 def _public(place: str) -> str:
@@ -242,7 +237,7 @@ def _public(place: str) -> str:
 
 
 def _archived(store: Store, archive: str, later: Trust, changed: Key, now: datetime, form: str) -> int:
-    digest = _created(store, later)
+    digest = created(store, later)
     key = next(one for one in later.keys if one.id == changed.id)
     others, ends = beside(later, key), gap(later, key, now)
     if form == "json":
@@ -269,12 +264,7 @@ def _tell(later: Trust, key: Key, digest: Digest, others: Sequence[Key], ends: s
     if ends is not None:
         what = f"From {ends} on no {key.use} key of cluster {key.cluster} is valid, until another begins: nothing can be promoted there."
         output.paragraph(what, first="\nMind: ")
-    _tell_unchanged()
-
-
-def _tell_unchanged() -> None:
-    output.tell("\nNothing has changed yet. Name this digest as `trust` in the configuration of each process, and as SIGNOFF_TRUST, and")
-    output.tell("restart them: a process keeps the trust file that it was started with.")
+    tell_unchanged()
 
 
 def _facts(key: Key) -> list[tuple[str, str]]:

@@ -5,7 +5,9 @@
 3. A key is compromised from a moment that has been. That moment may move back, never forward: what was disbelieved is not believed again.
 4. Times are in order: a key's end and its compromise lie after its beginning.
 5. An engine comes now and ends now: what it decided meanwhile stays decided. One that ended may come again.
-6. Whoever changes the keys is told which keys of the same use and cluster are valid beside a new one, and when a use is left without any.
+6. An identity provider is added, with clients and keys; what was proven by it stays proven, so none is taken out, and how its tokens are
+   read does not change.
+7. Whoever changes the keys is told which keys of the same use and cluster are valid beside a new one, and when a use is left without any.
 
 The version counts up by one with each change. Time is passed in.
 """
@@ -16,7 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from signoff.record.canonical import dumps
-from signoff.record.trust import Answer, Key, Trust
+from signoff.record.trust import Answer, IdentityProvider, Key, Trust
 from signoff.record.values import RecordError, Timestamp, format_time, parse, parse_time
 
 _COMPROMISE = "for a key in other hands: signoff trust compromise-key"
@@ -133,6 +135,28 @@ def end_engine(trust: Trust, issuer: str, subject: str, now: datetime) -> Trust:
         if (one["issuer"], one["subject"]) == (issuer, subject) and str(one.get("validUntil", "9")) > at:
             one["validUntil"] = at
     return _with_engines(trust, engines)
+
+
+def add_provider(trust: Trust, provider: IdentityProvider) -> Trust:
+    """Return the next trust file, which believes this identity provider too, or further clients and keys of one that it names (rule 6)."""
+    known = trust.provider(provider.issuer)
+    if known is not None:
+        same = ("subjectClaim", "groupsClaim", "groupsPrefix")
+        for name in same:
+            if getattr(known, name) != getattr(provider, name):
+                raise RecordError(
+                    f"is {getattr(known, name)} in the trust file", where=name, mend="what was proven by it is judged by that"
+                )
+        if (known.keys is None) != (provider.keys is None):
+            raise RecordError("are either listed from the beginning or never", where="keys", mend="see: signoff trust show")
+        keys = None if known.keys is None else tuple(dict.fromkeys((*known.keys, *(provider.keys or ()))))
+        provider = known.model_copy(update={"clients": tuple(dict.fromkeys((*known.clients, *provider.clients))), "keys": keys})
+        if provider == known:
+            raise RecordError("stands in the trust file already", where=provider.issuer, mend="see: signoff trust show")
+    value: Any = trust.model_dump(mode="json", exclude_none=True)
+    others = [one for one in value.get("identityProviders", ()) if one["issuer"] != provider.issuer]
+    added = [*others, provider.model_dump(mode="json", exclude_none=True)]
+    return parse(Trust, dumps({**value, "version": trust.version + 1, "identityProviders": added}), "trust file")
 
 
 def _engines(trust: Trust) -> list[dict[str, object]]:
