@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "why": "Who approved this, under which policy, against what.",
     "desk": "Write out the frozen bytes that were decided on.",
     "verify": "Verify one event, or the whole archive.",
+    "export-table": "The archive as a table for SQL, in Parquet.",
     "run": "Run the operator or the webhook.",
 }
 _ABOUT = """No event, no deploy: keeps the evidence of model promotions and makes the cluster obey it.
