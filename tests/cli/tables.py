@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+from archive_fixture import Ran, Site
 
 Rows = list[dict[str, Any]]
 
@@ -25,3 +26,15 @@ def row_of(folder: Path, key: str, number: int = 0) -> dict[str, Any]:
     """Return the one row of an object, or of a check within it."""
     (row,) = [row for row in rows(folder) if (row["archive_key"], row["number"]) == (key, number)]
     return row
+
+
+def whole(site: Site, folder: Path) -> Rows:
+    """Return the rows that a single run writes."""
+    assert site.run("export-table", "--out", folder).code == 0
+    return rows(folder)
+
+
+def export(site: Site, folder: Path, code: int = 0) -> Ran:
+    ran = site.run("export-table", "--out", folder, "-o", "json")
+    assert ran.code == code, ran.err
+    return ran

@@ -28,8 +28,8 @@ from signoff.record.values import sha256
 def _many(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let even a small archive be divided, and into many parts, of which few are on the way at once."""
     monkeypatch.setattr(audit_hands, "FEW", 1)
-    monkeypatch.setattr(audit_hands, "_AHEAD", 1)
-    monkeypatch.setattr(audit_hands, "_AT_ONCE", 2)
+    monkeypatch.setattr(audit_hands, "AHEAD", 1)
+    monkeypatch.setattr(audit_hands, "AT_ONCE", 2)
 
 
 def damaged(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from tables import parts, row_of, rows
 from world import BEN, CARLA, DAVID, World
 
 from signoff.archive import layout
-from signoff.cli import table_parts
+from signoff.cli import audit_hands, table_parts
 from signoff.cli.table_columns import COLUMNS, FIELDS, declaration
 from signoff.record.bundle import read_bundle
 from signoff.record.canonical import dumps
@@ -189,6 +190,36 @@ def test_rows_go_out_in_groups_of_a_bounded_size(year: Year, tmp_path: Path, mon
 def _groups(folder: Path) -> list[int]:
     files = [pq.ParquetFile(path).metadata for path in parts(folder).values()]
     return [file.row_group(number).num_rows for file in files for number in range(file.num_row_groups)]
+
+
+def test_many_processes_write_the_rows_that_one_writes(year: Year, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(4):
+        year.promoted(f"credit-{number}", "2026-03-02")
+    for name, value in {"FEW": 1, "AHEAD": 1, "AT_ONCE": 2}.items():
+        monkeypatch.setattr(audit_hands, name, value)
+    assert year.site.run("export-table", "--out", tmp_path / "one", "--jobs", "1").code == 0
+    assert year.site.run("export-table", "--out", tmp_path / "many", "--jobs", "2").code == 0
+    assert list(parts(tmp_path / "many")) == list(parts(tmp_path / "one")), "to the byte: a part's name is its digest"
+
+
+def test_a_process_that_is_lost_ends_it_and_says_what_to_do(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.promoted()
+    monkeypatch.setattr(audit_hands, "FEW", 1)
+    monkeypatch.setattr(audit_hands, "_begin", os.abort)
+    ran = site.run("export-table", "--out", tmp_path / "table", "--jobs", "2")
+    assert (ran.code, ran.out) == (2, "")
+    assert "ended before it was done; run this again, it goes on where it was" in ran.err
+
+
+def test_progress_tells_objects_rows_and_rate(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.promoted()
+    told: list[str] = []
+    monkeypatch.setattr("signoff.cli.progress.Progress.step", lambda _, how_far: told.append(how_far))
+    assert site.run("export-table", "--out", tmp_path / "table").code == 0
+    assert told[-1].startswith("3 objects, 3 rows; ")
+    assert told[-1].endswith(" objects a second")
+    assert site.run("export-table", "--out", tmp_path / "table").code == 0
+    assert told[-1] == "looking at what is there, part 1"
 
 
 def test_without_the_library_it_says_what_to_install(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
@@ -26,8 +27,8 @@ from signoff.errors import SignoffError
 from signoff.verify.reader import Reader
 
 FEW: Final = 1_000
-_AT_ONCE: Final = 40
-_AHEAD: Final = 4
+AT_ONCE: Final = 40
+AHEAD: Final = 4
 
 
 @dataclass(frozen=True)
@@ -53,17 +54,25 @@ def all_looked(reader: Reader, place: Place, jobs: int, judged: Callable[[str], 
 
 
 def _by_many(place: Place, jobs: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
-    # A process that is forked would share the locks and the connections of this one.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
     try:
-        yield from _in_order(pool, place, jobs * _AHEAD, keys, judged)
+        with pool_of(jobs) as pool:
+            yield from _in_order(pool, place, jobs * AHEAD, keys, judged)
     except BrokenProcessPool:
         raise Lost(
             "a process that verified a part of the archive ended before it was done, so nothing is told about the whole",
             where=place.archive,
             mend="give the machine more memory, or try again with --jobs 1",
         ) from None
+
+
+@contextmanager
+def pool_of(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Open so many processes, and end them; what they were not asked for yet is not done any more."""
+    # A process that is forked would share the locks and the connections of this one.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_begin)
+    try:
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
@@ -71,7 +80,7 @@ def _by_many(place: Place, jobs: int, keys: Iterator[str], judged: Callable[[str
 def _in_order(pool: ProcessPoolExecutor, place: Place, ahead: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
     waiting: deque[tuple[tuple[str, ...], frozenset[str], Future[list[Looked]]]] = deque()
     while True:
-        while len(waiting) < ahead and (some := tuple(islice(keys, _AT_ONCE))):
+        while len(waiting) < ahead and (some := tuple(islice(keys, AT_ONCE))):
             spared = frozenset(filter(judged, some))
             waiting.append((some, spared, pool.submit(_look, place, [key for key in some if key not in spared])))
         if not waiting:
@@ -86,9 +95,10 @@ def _begin() -> None:
 
 
 @cache
-def _reader(place: Place) -> Reader:
+def reader_of(place: Place) -> Reader:
+    """Return this process's own reader of an archive, opened once."""
     return reach.reader(place.archive, place.trust)
 
 
 def _look(place: Place, keys: Iterable[str]) -> list[Looked]:
-    return [Look(_reader(place), key).looked() for key in keys]
+    return [Look(reader_of(place), key).looked() for key in keys]

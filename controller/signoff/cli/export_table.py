@@ -7,6 +7,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +18,12 @@ import click
 
 from signoff.archive.store import ArchiveError
 from signoff.cli import options, output, reach
+from signoff.cli.audit_hands import Lost, Place
 from signoff.cli.progress import Progress, progress
 from signoff.cli.table_columns import Row
+from signoff.cli.table_hands import all_rows
 from signoff.cli.table_known import Gone, Known
+from signoff.cli.table_rows import keys
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
 from signoff.verify.reader import Reader
@@ -53,12 +58,21 @@ class Written:
             self.unsure += row["verifies"] == "could not tell"
 
 
+@dataclass(frozen=True)
+class Hands:
+    """An archive as the command line names it, and how many processes read it."""
+
+    place: Place
+    jobs: int
+
+
 @options.command("export-table", examples=_EXAMPLES)
 @click.option("--out", type=click.Path(path_type=Path), metavar="DIR", required=True, help="The table's folder: a new one, or to add to.")
+@click.option("--jobs", type=click.IntRange(1, 256), metavar="N", help="Read by N processes.  [default: as many as there are cores]")
 @options.archive()
 @options.trust()
 @options.output()
-def command(out: Path, archive: str, trust: str, form: str) -> int:
+def command(out: Path, jobs: int | None, archive: str, trust: str, form: str) -> int:
     """Write the archive as a table, in Parquet: a row for each promotion, rejection, correction, seal, policy, delegation and check.
 
     What does not verify is a row that says so. A run that was interrupted goes on where it was, a later one adds what is new.
@@ -71,10 +85,9 @@ def command(out: Path, archive: str, trust: str, form: str) -> int:
     from signoff.cli.table_parts import Identity  # noqa: PLC0415
 
     reader = reach.reader(archive, trust)
-    with opened(out, Identity(_address(archive), trust)) as folder, Known() as known, progress("exporting") as shown:
-        shown.step("looking at what is there")
-        folder.look(known)
-        written = export(reader, folder, known, shown)
+    with opened(out, Identity(_address(archive), trust)) as folder, Known() as known, progress("exporting", elsewhere=False) as shown:
+        folder.look(known, lambda part: shown.step(f"looking at what is there, part {part:,}"))
+        written = export(reader, Hands(Place(archive, trust), jobs or len(os.sched_getaffinity(0))), folder, known, shown)
     if form == "json":
         output.as_machine(_machine(folder, written))
     else:
@@ -82,22 +95,21 @@ def command(out: Path, archive: str, trust: str, form: str) -> int:
     return 1 if written.unverified or written.gone.count else 0
 
 
-def export(reader: Reader, folder: Folder, known: Known, shown: Progress) -> Written:
+def export(reader: Reader, hands: Hands, folder: Folder, known: Known, shown: Progress) -> Written:
     """Add to a folder what it does not hold yet (rule 1)."""
     from signoff.cli.table_parts import Parts  # noqa: PLC0415
-    from signoff.cli.table_rows import keys, rows  # noqa: PLC0415
 
-    written, parts = Written(), Parts(folder.path, folder.identity)
+    written, parts, begun = Written(), Parts(folder.path, folder.identity), time.monotonic()
     try:
-        for number, key in enumerate(known.unknown(keys(reader.store), written.gone), 1):
-            found = rows(reader, key)
+        for number, found in enumerate(all_rows(reader, hands.place, hands.jobs, known.unknown(keys(reader.store), written.gone)), 1):
             parts.add(found)
             written.add(found)
-            shown.step(f"{output.count(number, 'object')}, {output.count(written.types.total(), 'row')}")
+            rate = number / max(time.monotonic() - begun, 0.001)
+            shown.step(f"{number:,} objects, {written.types.total():,} rows; {rate:,.0f} objects a second")
             if parts.rows >= ROWS_AT_ONCE or parts.is_wide:
                 _finish(folder, parts, written)
         _finish(folder, parts, written)
-    except (ArchiveError, KeyboardInterrupt):
+    except (ArchiveError, Lost, KeyboardInterrupt):
         _finish(folder, parts, written)  # whole objects, all of them
         raise
     finally:

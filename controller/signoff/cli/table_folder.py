@@ -15,7 +15,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,12 +47,15 @@ class Folder:
     parts: dict[str, int] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
 
-    def look(self, known: Known) -> None:
-        """Look at what is there, and tell ``known`` the keys of what is exported; raises `NotThisTable` and what `Known.add` does."""
+    def look(self, known: Known, step: Callable[[int], None] = lambda _: None) -> None:
+        """Look at what is there, and tell ``known`` the keys of what is exported; raises `NotThisTable` and what `Known.add` does. ``step``
+        is told how many parts were looked at.
+        """
         listed = self._manifest()
         if listed is None:
             self.require_own()
-        for name in self._found():
+        for number, name in enumerate(self._found(), 1):
+            step(number)
             path = self.path / name
             self.parts[name] = self._rows_of_own(path)
             known.add(keys_in(path), str(path))
