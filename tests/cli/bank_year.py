@@ -173,6 +173,12 @@ def whole_year(year: Year) -> dict[str, Any]:
     done["same report"] = year.promoted("credit-report", "2026-09-15", version="1.1.0", datasets=_other_data())
     quick = year.frozen("2026-10-01T10:00:00", model_of("credit-quick", datasets=_other_data()), name="credit-quick")
     done["quick"] = year.decided(quick, "2026-10-01T10:00:30", CARLA, DAVID, apart=timedelta(seconds=20))
+    done["revoked"] = year.promoted("credit-wrong", "2026-10-12")
+    for verdict, at in {"Annotate": "2026-10-12T15:00:00", "Revoke": "2026-10-13T23:00:05"}.items():
+        year.stored(year.world.correct(done["revoked"], verdict, DAVID), at)
+    altered = year.world.correct(done["plain"], signer=year.world.stranger)
+    year.stored(altered, "2026-11-01T09:00:00")
+    done["correction by nobody"] = altered
     done["forged"] = _unbelieved(year, "credit-forged", year.world.stranger, CARLA)
     done["self"] = _unbelieved(year, "credit-self", year.world.event_key, BEN)
     return done

@@ -10,6 +10,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from archive_fixture import Site
+from bank_year import Year
 from world import DAVID, World
 
 from signoff.archive import layout
@@ -36,3 +37,10 @@ def full(site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
             os.utime(site.object_at(key), (at, at))
     monkeypatch.setattr(export_table, "ROWS_AT_ONCE", 3)
     return site
+
+
+@pytest.fixture
+def year(world: World, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Year:
+    for name in ("SIGNOFF_ARCHIVE", "SIGNOFF_TRUST"):
+        monkeypatch.delenv(name, raising=False)
+    return Year(world, capfd)

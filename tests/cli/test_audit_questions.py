@@ -34,7 +34,7 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Any:
     year = Year(World(folder / "archive"), None)  # type: ignore[arg-type] - the command line is run by `answer` alone
     done = whole_year(year)
     given = ["export-table", "--out", str(folder / "table"), "--archive", year.site.url, "--trust", year.site.trust, "-o", "json"]
-    assert answer(given, "signoff") == 1, "two of the events do not verify"
+    assert answer(given, "signoff") == 1, "some of it does not verify"
     return Table(folder / "table"), done
 
 
@@ -71,8 +71,9 @@ def test_what_does_not_verify_is_told_first(asked: Any) -> None:
     assert {one["archive_key"]: one["why_not"].partition(":")[0] for one in found} == {
         f"events/{done['forged']}.sigstore.json": "rule 2 (signature)",
         f"events/{done['self']}.sigstore.json": "rule 13 (quorum)",
+        done["correction by nobody"]: done["correction by nobody"],
     }
-    assert {(one["type"], one["verifies"]) for one in found} == {("event", "no")}
+    assert {(one["type"], one["verifies"]) for one in found} == {("event", "no"), ("correction", "no")}
 
 
 def test_every_promotion_is_told_with_who_which_policy_and_against_what(asked: Any) -> None:
@@ -104,7 +105,7 @@ def test_who_approve_each_others_requests_are_told(asked: Any) -> None:
     table, _ = asked
     (pair,) = table.answer(2, 1)
     both = {pair["one"]: pair["approved_by_one"], pair["other"]: pair["approved_by_other"]}
-    assert both == {"ben@bank.example": 1, "carla@bank.example": 10}
+    assert both == {"ben@bank.example": 1, "carla@bank.example": 11}
 
 
 def test_the_share_of_tier_3_is_told_by_the_month(asked: Any) -> None:
@@ -118,7 +119,7 @@ def test_the_share_of_tier_3_is_told_by_the_month(asked: Any) -> None:
         "2026-07": (1, 0, 0.0),
         "2026-08": (1, 0, 0.0),
         "2026-09": (2, 0, 0.0),
-        "2026-10": (1, 0, 0.0),
+        "2026-10": (2, 0, 0.0),
     }
 
 
@@ -170,3 +171,14 @@ def test_a_policy_that_was_changed_just_before_is_told(asked: Any) -> None:
         (done["changed"].id, "credit-models", "paula@bank.example", moment("2026-05-10T09:00:00").replace(tzinfo=None))
     ]
     assert float(found[0]["days_before"]) == 2.1
+
+
+def test_what_was_revoked_is_told_and_how_long_after(asked: Any) -> None:
+    table, done = asked
+    (found,) = table.answer(10)
+    assert (found["id"], found["revoked_by"], found["reason"]) == (
+        done["revoked"].id,
+        "david@bank.example",
+        "The evaluation data were wrong.",
+    )
+    assert float(found["hours_after"]) == 36.0

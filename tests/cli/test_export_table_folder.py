@@ -139,10 +139,11 @@ def test_one_run_at_a_time_writes_a_table(full: Site, tmp_path: Path) -> None:
     export(full, tmp_path / "table")
 
 
-def test_what_was_exported_and_is_gone_from_the_archive_is_told(full: Site, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", ["seal", "policy"])
+def test_what_was_exported_and_is_gone_from_the_archive_is_told(full: Site, tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "table"
     expected = whole(full, folder)
-    key = next(row["archive_key"] for row in expected if row["type"] == "seal")
+    key = next(row["archive_key"] for row in expected if row["type"] == kind)
     full.object_at(key).unlink()
     ran = export(full, folder, code=1)
     assert ran.json["gone"] == {"count": 1, "keys": [key]}
@@ -157,3 +158,5 @@ def test_an_empty_archive_is_an_empty_table(full: Site, tmp_path: Path, world: W
                 path.unlink()
     assert export(full, tmp_path / "table").json["table"] == {"rows": 0, "parts": 0}
     assert "Nothing new; the table in" in full.run("export-table", "--out", tmp_path / "table").out
+    refused = other_trust(full)
+    assert refused.err in full.run("export-table", "--out", tmp_path / "table").err

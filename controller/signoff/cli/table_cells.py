@@ -1,4 +1,4 @@
-"""The cells of what is believed: of freezes, outcomes, seals, policies, grants and checks. `table_columns` says what each is."""
+"""The cells of what is believed: of freezes, outcomes, seals, corrections, policies, grants, checks. `table_columns` says what each is."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from signoff.policy.quorum import asked
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
 from signoff.record.canonical import Json, b64decode, dumps, loads
 from signoff.record.check import Check
+from signoff.record.correction import Correction
 from signoff.record.freeze import Freeze, Principal
 from signoff.record.promotion import as_json
 from signoff.record.request import Artifact, Dataset
@@ -62,6 +63,7 @@ def frozen_cells(freeze: Freeze, digest: Digest) -> Cells:
         "request_name": freeze.request.name,
         "attempt": spec.attempt,
         "supersedes": spec.supersedes,
+        "on_expiry": spec.on_expiry if spec.validFor is not None else None,
         "reason": spec.reason,
         "author": spec.author,
         "asked_by": _listed(one.principal.name for one in freeze.submissions),
@@ -100,6 +102,7 @@ def seal_cells(seal: Seal) -> Cells:
         "verdict": decided.verdict,
         "meaning": decided.meaning,
         "comment": decided.comment,
+        "explanation_opened": decided.explanationOpened,
         **person_cells(decided.principal, decided.time),
         "method": decided.method,
         "assurance": decided.consent.assurance,
@@ -108,6 +111,25 @@ def seal_cells(seal: Seal) -> Cells:
         "in_name_of": grant.grantor.name if grant is not None else None,
         "in_name_of_key": grant.grantor.key if grant is not None else None,
         "delegation": decided.delegation[0].digest if grant is not None else None,
+    }
+
+
+def correction_cells(correction: Correction, freeze: Freeze) -> Cells:
+    """Return what a correction says, and which outcome's freeze it speaks of."""
+    spec = freeze.request.spec
+    return {
+        "corrects": correction.event,
+        "verdict": correction.verdict,
+        "reason": correction.reason,
+        "environment": spec.target.environment,
+        "clusters": _listed(spec.target.clusters),
+        "model": spec.model.name,
+        "version": spec.model.version,
+        "origin_cluster": correction.cluster,
+        "request_namespace": correction.correction.namespace,
+        "request_name": correction.correction.name,
+        **person_cells(correction.principal, correction.time),
+        "method": correction.method,
     }
 
 

@@ -59,9 +59,9 @@ class Folder:
             path = self.path / name
             self.parts[name] = self._rows_of_own(path)
             known.add(keys_in(path), str(path))
+        shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)  # of a run that was killed
         lost = sorted(set(listed or ()) - set(self.parts))
         self.remarks += [f"the part {name} is gone; what it held is written again" for name in lost]
-        shutil.rmtree(self.path / UNFINISHED, ignore_errors=True)
 
     def keep(self, parts: Mapping[str, int] | None = None) -> None:
         """Write the manifest, with further parts."""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -116,8 +115,10 @@ class Parts:
         for part in self._open.values():
             with suppress(OSError, pa.ArrowException):
                 part.writer.close()
+            part.path.unlink(missing_ok=True)
         self._open.clear()
-        shutil.rmtree(self._folder / UNFINISHED, ignore_errors=True)
+        with suppress(OSError):
+            (self._folder / UNFINISHED).rmdir()
 
     def _part(self, month: str) -> _Open:
         known = self._open.get(month)

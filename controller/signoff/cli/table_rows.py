@@ -17,7 +17,17 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import Refused, Store, Stored, Unavailable
-from signoff.cli.table_cells import check_cells, frozen_cells, grant_cells, outcome_cells, person_cells, policy_cells, seal_cells, times
+from signoff.cli.table_cells import (
+    check_cells,
+    correction_cells,
+    frozen_cells,
+    grant_cells,
+    outcome_cells,
+    person_cells,
+    policy_cells,
+    seal_cells,
+    times,
+)
 from signoff.cli.table_columns import Cell, Row
 from signoff.decision.seals import CouldNotTell, Filed
 from signoff.errors import SignoffError
@@ -27,10 +37,10 @@ from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
 from signoff.verify.policies import refuse_underived
 from signoff.verify.reader import Reader
-from signoff.verify.statements import believe_decision, believe_delegation, believe_policy
+from signoff.verify.statements import believe_correction, believe_decision, believe_delegation, believe_policy
 from signoff.verify.verifier import verify
 
-_PREFIXES: Final = ("corrections/", layout.EVENTS_PREFIX, "seals/", "statements/")
+_PREFIXES: Final = (layout.CORRECTIONS_PREFIX, layout.EVENTS_PREFIX, "seals/", "statements/")
 _NO_STATEMENTS: Final = layout.statements_prefix("trust")
 _FOLDERS: Final = {"corrections": "correction", "events": "event", "seals": "seal"}
 
@@ -61,6 +71,7 @@ def rows(reader: Reader, key: str) -> tuple[Row, ...]:
 
 def _told(reader: Reader, stored: Stored) -> list[Cells]:
     looks: Mapping[str, Callable[[Reader, Stored], list[Cells]]] = {
+        "correction": _correction,
         "event": _outcome,
         "seal": _seal,
         "policy": _policy,
@@ -124,6 +135,11 @@ def _seal(reader: Reader, stored: Stored) -> list[Cells]:
     believed = _believed("seal", found.bundle.digest, found.bundle.key_id, found.seal.id)
     frozen = {**frozen_cells(found.freeze, found.seal.freeze), **times("frozen_at", "frozen_unix", found.frozen_at)}
     return [{**believed, **frozen, **seal_cells(found.seal)}]
+
+
+def _correction(reader: Reader, stored: Stored) -> list[Cells]:
+    bundle, correction, verified = believe_correction(stored, reader)
+    return [{**_believed("correction", bundle.digest, bundle.key_id, verified.id), **correction_cells(correction, verified.freeze)}]
 
 
 def _policy(reader: Reader, stored: Stored) -> list[Cells]:

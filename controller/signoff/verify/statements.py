@@ -1,4 +1,4 @@
-"""Statements that stand for themselves in the archive: a policy, a grant, a decision. Whether each is believed as it lies.
+"""Statements that stand for themselves in the archive: a policy, a grant, a decision, a correction. Whether each is believed as it lies.
 
 1. A published policy and a grant belong to no one target. They are held to their form, their signature, a key for use ``seal`` of their own
    cluster that was valid when they were stored, and the digest under which they lie.
@@ -6,6 +6,8 @@
    asked where a route names them (rule 11 of `verifier`).
 3. A decision is held to what rule 10 of `verifier` asks of a seal inside an event, to the freeze that it names, which is read from the
    archive by its digest, and to the key under which it lies. Whether it went into an outcome is not asked: that is the outcome's to say.
+4. A correction is held to what `decision.corrections` asks, and lies under the event that is the outcome of the request that it names.
+   Where that event is not believed, nothing can be told of its correction either.
 """
 
 from __future__ import annotations
@@ -15,15 +17,28 @@ from datetime import datetime
 
 from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Stored
+from signoff.decision.corrections import read_correction
 from signoff.decision.delegations import believe_grant
-from signoff.decision.seals import CouldNotTell, Filed, NotBelieved, believe_seal, open_seal, read_delegation, read_published, signed_by
+from signoff.decision.seals import (
+    CouldNotTell,
+    Filed,
+    NotBelieved,
+    believe_seal,
+    open_seal,
+    opened_as,
+    read_delegation,
+    read_published,
+    signed_by,
+)
 from signoff.record.bundle import Bundle, read_bundle, read_statement
+from signoff.record.correction import CORRECTION_TYPE, Correction, CorrectionStatement
 from signoff.record.freeze import MAX_PAYLOAD, Freeze, read_freeze
 from signoff.record.request import Target
 from signoff.record.seal import POLICY_TYPE, Delegation, PolicyStatement, PublishedPolicy, Seal
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, sha256
 from signoff.verify.reader import Reader
+from signoff.verify.verifier import Failed, Verified
 
 _ALTERED = "the archive was altered: call whoever guards it"
 
@@ -67,6 +82,22 @@ def believe_decision(stored: Stored, reader: Reader) -> Decision:
         raise NotBelieved("carries a consent other than the route asks for", where=where)
     believe_grant(seal.decided, seal.cluster, filed, reader.trust, freeze, where)
     return Decision(opened.bundle, seal, freeze, frozen_at)
+
+
+def believe_correction(stored: Stored, reader: Reader) -> tuple[Bundle, Correction, Verified]:
+    """Return a correction as it lies, and the outcome that it is of (rule 4); `NotBelieved`, `CouldNotTell` say why it is not believed."""
+    opened = opened_as(stored.data, CorrectionStatement, CORRECTION_TYPE, stored.key)
+    request = opened.statement.predicate.request
+    try:
+        verified = reader.outcome(request)
+    except Missing:
+        raise NotBelieved(f"corrects the outcome of {request}, which has no event", where=stored.key) from None
+    except Failed as error:
+        raise CouldNotTell(f"corrects the outcome of {request}, which is not believed ({error})", where=stored.key) from error
+    if not stored.key.startswith(layout.corrections_prefix(verified.digest)):
+        raise NotBelieved(f"corrects the outcome of {request}, and lies under another event", where=stored.key, mend=_ALTERED)
+    found = read_correction(_filed(stored), reader.trust, verified.freeze.request.spec.target, stored.key)
+    return opened.bundle, found.correction, verified
 
 
 def _freeze(reader: Reader, seal: Seal) -> tuple[Freeze, datetime]:
