@@ -24,7 +24,8 @@ _NOTES: Final = {
     "approval": "One at a time, by a person with a client certificate. The seal is in the archive before the answer; the event follows.",
     "start": "The webhook as deployed, door and gate.",
     "verify": "Everything in the archive: events, freezes, seals, blobs, pointers. Per core: by CPU time, without the start of the "
-    "process. The bare cost is that of the events' own signatures and nothing else, in the same run.",
+    "process. The bare cost is that of the events' own signatures and nothing else, in the same run. The table has a row for each event, "
+    "seal and policy.",
     "store": "10 KiB, one after another, as the archive's own code creates and reads it: S3 with its conditional write and listing of "
     "versions.",
     "archive": "Each event is signed for real, and what is made verifies. Files are written without being flushed.",
@@ -47,6 +48,8 @@ _COLUMNS: Final = {
     "cpu_seconds": ("CPU s", "{:,.2f}"),
     "start_seconds": ("of it start, CPU s", "{:,.2f}"),
     "per_core": ("per second and core", "{:,.0f}"),
+    "rows": ("rows", "{:,.0f}"),
+    "rows_per_core": ("rows per second and core", "{:,.0f}"),
     "us_each": ("µs each", "{:,.0f}"),
     "per_event": ("an event", "{:,.1f}"),
     "bytes_each": ("bytes on disk an event", "{:,.0f}"),
