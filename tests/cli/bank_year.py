@@ -165,6 +165,8 @@ def whole_year(year: Year) -> dict[str, Any]:
     done["hurried"] = year.promoted("credit-answered", "2026-06-01", policy=hasty, validFor="24h")
     done["in full"] = year.promoted("credit-answered", "2026-06-03", DAVID, policy=hasty, attempt=2)
     done["owed"] = year.promoted("credit-owed", "2026-06-08", policy=hasty, validFor="12h")
+    done["between"] = year.promoted("credit-owed", "2026-06-09", version="1.1.0", policy=hasty)
+    done["owed again"] = year.promoted("credit-owed", "2026-06-10", policy=hasty, validFor="12h", attempt=2)
     done["expired"] = year.promoted("credit-expired", "2026-07-01", validFor="48h")
     tried = year.frozen("2026-08-03T10:00:00", model_of("credit-again"), name="credit-again-first")
     done["refused"] = year.decided(tried, "2026-08-03T11:00:00", DAVID, verdict="Reject")
