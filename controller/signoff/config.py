@@ -159,6 +159,28 @@ class EngineConfig(Common):
     liveness: Listener | None = None
 
 
+class PortalProvider(Closed):
+    """The identity provider with which people sign in to the portal; the trust file names it, and this client among its clients.
+
+    ``clientSecret`` is a file. ``usernamePrefix`` is the API server's (``--oidc-username-prefix``), so that both mean the same people.
+    """
+
+    issuer: Annotated[str, StringConstraints(pattern=r"^https://[!-~]{1,500}$")]
+    clientId: Line
+    clientSecret: Line
+    usernamePrefix: Annotated[str, StringConstraints(max_length=256)] = ""
+    ca: Line | None = None
+
+
+class PortalConfig(Common):
+    """The portal: it reads the archive, and has no key to sign with. ``url`` is its own address, as browsers name it."""
+
+    url: Annotated[str, StringConstraints(pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+    listener: Listener
+    tls: Tls
+    provider: PortalProvider
+
+
 Config = TypeVar("Config", bound=Closed)
 
 

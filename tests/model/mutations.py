@@ -99,8 +99,8 @@ def no_incumbent(patch: Patch) -> None:
 
 def foreign_seal(patch: Patch) -> None:
     """A seal counts wherever it lies, and whatever freeze it names."""
-    real = commit.read_seal
-    real_archived = commit._archived
+    real = seals.read_seal
+    real_archived = commit.sealed_on
 
     def archived(reader: Any, freeze: Any, digest: Any) -> Any:
         found = list(real_archived(reader, freeze, digest))
@@ -115,7 +115,7 @@ def foreign_seal(patch: Patch) -> None:
         found: bytes = reader.freeze(freeze.id, sha256(dumps(as_json(freeze))))[1]
         return found
 
-    patch.setattr(commit, "_archived", archived)
+    patch.setattr(commit, "sealed_on", archived)
     patch.setattr(commit, "_payload", payload)
     without(patch, "seals")
 

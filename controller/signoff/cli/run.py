@@ -59,6 +59,18 @@ def _engine(config: Path) -> int:
     return 0
 
 
+@command.command("portal", context_settings=SETTINGS, epilog=f"\b\nExamples:\n  {_EXAMPLES.format(name='portal').strip()}")
+@_CONFIG
+def _portal(config: Path) -> int:
+    """Serve the approvers' desk in the browser."""
+    from signoff.config import PortalConfig, read_config  # noqa: PLC0415
+    from signoff.portal.serve import run  # noqa: PLC0415
+
+    log_lines()
+    run(read_config(PortalConfig, config))
+    return 0
+
+
 class OneLine(logging.Formatter):
     """A record as one line, with the time in UTC; what has lines of its own, such as a traceback, is joined by bars."""
 

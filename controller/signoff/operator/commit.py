@@ -16,15 +16,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signoff.archive import layout
-from signoff.archive.store import ArchiveError, Exists, Missing
+from signoff.archive.store import Exists
 from signoff.archive.write import create_or_same
-from signoff.decision.consent import believe_consent
-from signoff.decision.delegations import believe_grant, grantor_of
-from signoff.decision.seals import CouldNotTell, Filed, read_seal
+from signoff.decision.delegations import grantor_of
+from signoff.decision.seals import CouldNotTell, Filed
 from signoff.desk.freezing import Stale
 from signoff.errors import SignoffError
 from signoff.policy.quorum import Quorum, Vote, tally
-from signoff.record.bundle import MAX_BUNDLE, Signer, sign_bundle
+from signoff.record.bundle import Signer, sign_bundle
 from signoff.record.canonical import b64decode, dumps
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import (
@@ -39,6 +38,7 @@ from signoff.record.promotion import (
 from signoff.record.values import Digest
 from signoff.verify.case import Outcome
 from signoff.verify.reader import Reader
+from signoff.verify.sealed import sealed_on
 from signoff.verify.verifier import Failed, Verified, verify
 
 
@@ -58,7 +58,7 @@ class Collected:
 
 def collect(reader: Reader, freeze: Freeze, digest: Digest, carried: Iterable[tuple[str, str]]) -> Collected:
     """Return the decisions on a freeze; ``carried`` are (name, base64 bundle) of the PromotionDecisions that name it (rule 1)."""
-    archived = _archived(reader, freeze, digest)
+    archived = sealed_on(reader, freeze, digest)
     approvals: dict[str, SealedDecision] = {}
     ignored: list[str] = []
     for name, bundle in carried:
@@ -133,29 +133,6 @@ def pointers(freeze: Freeze, kind: OutcomeType) -> tuple[str, ...]:
 def _payload(reader: Reader, freeze: Freeze, decisions: Sequence[SealedDecision]) -> bytes:
     _, payload = reader.freeze(freeze.id, decisions[0].seal.freeze)
     return payload
-
-
-def _archived(reader: Reader, freeze: Freeze, digest: Digest) -> tuple[SealedDecision, ...]:
-    found: list[SealedDecision] = []
-    for key in reader.store.list(layout.seals_prefix(digest)):
-        try:
-            stored = reader.store.read(key, limit=MAX_BUNDLE)
-        except Missing:
-            continue
-        try:
-            filed = Filed(stored.data, stored.stored_at)
-            sealed = read_seal(filed, reader.trust, freeze.request.spec.target, key)
-            believe_grant(sealed.seal.decided, sealed.seal.cluster, filed, reader.trust, freeze, key)
-            believe_consent(sealed.seal, reader.trust, key)
-        except ArchiveError:
-            raise
-        except SignoffError:
-            continue  # a seal that does not count decides nothing, for or against
-        principal = sealed.seal.decided.principal
-        lies_right = key == layout.seal(digest, principal.issuer, principal.subject)
-        if lies_right and (sealed.seal.id, sealed.seal.freeze) == (freeze.id, digest):
-            found.append(sealed)
-    return tuple(found)
 
 
 def _of(quorum: Quorum, decisions: Iterable[SealedDecision]) -> tuple[SealedDecision, ...]:

@@ -145,7 +145,7 @@ def add_provider(trust: Trust, provider: IdentityProvider) -> Trust:
         for name in same:
             if getattr(known, name) != getattr(provider, name):
                 raise RecordError(
-                    f"is {getattr(known, name)} in the trust file", where=name, mend="what was proven by it is judged by that"
+                    f"is {getattr(known, name)} in the trust file", where=name, mend="keep it: what was proven is judged by it"
                 )
         if (known.keys is None) != (provider.keys is None):
             raise RecordError("are either listed from the beginning or never", where="keys", mend="see: signoff trust show")

@@ -1,0 +1,137 @@
+"""What the portal asks of the API server, by its own account: promotions, and what somebody may see; and the decisions that it brings
+along.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping
+from threading import Lock
+from typing import Any, Final, cast
+
+from kubernetes import client
+from kubernetes.client.exceptions import ApiException
+from urllib3.exceptions import HTTPError
+
+from signoff.decision.principals import Resolved
+from signoff.errors import SignoffError
+from signoff.record.canonical import Json
+
+GROUP: Final = "signoff.dev"
+VERSION: Final = "v1alpha1"
+_TIMEOUT: Final = 10
+_SENDING: Final = 20
+_PAGE: Final = 500
+_FRESH: Final = 10.0
+_MOST: Final = 10_000
+_WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
+
+Object = Mapping[str, Json]
+
+
+class ClusterAway(SignoffError):
+    """The API server did not answer; safe to try again."""
+
+
+class NotThere(SignoffError):
+    """There is no such promotion, or none that this person may see."""
+
+
+class Denied(SignoffError):
+    """Admission, or the API server, refuses; nothing was decided."""
+
+
+class Cluster:
+    """The API server, as the portal's account reaches it. Safe to use from many threads."""
+
+    def __init__(self, api: client.ApiClient) -> None:
+        self._custom = client.CustomObjectsApi(api)
+        self._authorization = client.AuthorizationV1Api(api)
+        self._seen: dict[tuple[str, tuple[str, ...], str], tuple[float, bool]] = {}
+        self._lock = Lock()
+
+    def promotions(self) -> Iterator[Object]:
+        """Yield every ModelPromotion."""
+        more: str | None = None
+        while True:
+            try:
+                page: Any = self._custom.list_cluster_custom_object(
+                    GROUP, VERSION, "modelpromotions", limit=_PAGE, _continue=more, _request_timeout=_TIMEOUT
+                )
+            except (ApiException, HTTPError) as error:
+                raise _away("modelpromotions", error) from None
+            yield from page["items"]
+            more = page["metadata"].get("continue")
+            if not more:
+                return
+
+    def promotion(self, namespace: str, name: str) -> Object:
+        """Return a ModelPromotion; `NotThere` where there is none."""
+        where = f"{namespace}/{name}"
+        try:
+            found = self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "modelpromotions", name, _request_timeout=_TIMEOUT)
+        except ApiException as error:
+            if error.status == 404:
+                raise NotThere("there is no such promotion, or you may not see it", where=where, mend="look in your queue") from None
+            raise _away(where, error) from None
+        except HTTPError as error:
+            raise _away(where, error) from None
+        return cast("Object", found)
+
+    def may_see(self, who: Resolved, namespace: str) -> bool:
+        """Whether Kubernetes lets this person get ModelPromotions in the namespace; an answer is good for ten seconds."""
+        key, now = (who.username, who.groups, namespace), time.monotonic()
+        with self._lock:
+            known = self._seen.get(key)
+        if known is not None and now - known[0] < _FRESH:
+            return known[1]
+        review = client.V1SubjectAccessReview(
+            spec=client.V1SubjectAccessReviewSpec(
+                user=who.username,
+                groups=[*who.groups, "system:authenticated"],
+                resource_attributes=client.V1ResourceAttributes(group=GROUP, resource="modelpromotions", verb="get", namespace=namespace),
+            )
+        )
+        try:
+            answer = self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _away("subjectaccessreview", error) from None
+        allowed = answer.status is not None and bool(answer.status.allowed) and not answer.status.denied
+        with self._lock:
+            if len(self._seen) >= _MOST:
+                self._seen.clear()
+            self._seen[key] = (now, allowed)
+        return allowed
+
+    def decide(self, namespace: str, decision: Object) -> None:
+        """Create a PromotionDecision, or find the one of its name there; `Denied` in admission's words."""
+        try:
+            self._custom.create_namespaced_custom_object(
+                GROUP, VERSION, namespace, "promotiondecisions", dict(decision), _request_timeout=_SENDING
+            )
+        except HTTPError as error:
+            what = f"whether it was sealed is not known, for the API server does not answer ({type(error).__name__})"
+            raise ClusterAway(what, mend="it is safe to press again") from None
+        except ApiException as error:
+            status = _status(error)
+            if error.status == 409 and status.get("reason") == "AlreadyExists":
+                return  # a second press of the same person on the same desk: what was sealed is told by the archive
+            message = str(status.get("message") or error.reason)
+            if error.status in {400, 403, 422}:
+                raise Denied(_WRAPPING.sub("", message)) from None
+            raise ClusterAway(f"the API server answered {error.status}: {message}", mend="it is safe to press again") from None
+
+
+def _status(error: ApiException) -> Mapping[str, object]:
+    try:
+        value = json.loads(error.body or "")
+    except (ValueError, TypeError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _away(where: str, error: ApiException | HTTPError) -> ClusterAway:
+    reason = f"{error.status} {error.reason}" if isinstance(error, ApiException) else type(error).__name__
+    return ClusterAway(f"the API server did not answer: {reason}", where=where, mend="it is safe to try again; nothing was decided")

@@ -1,0 +1,211 @@
+"""What somebody sees: their queue, a desk as it is frozen, and what has become of it. From the archive; the cluster says where to look.
+
+1. A desk is the archived bytes under the digest that the freeze names, hashed again each time; nothing is rendered for it here.
+2. The freeze is the one that the promotion's status names, and must be of this very request.
+3. Whether somebody may decide is foretold by the rules of the door (`decision.eligibility`), for the queue's sake. The door decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from functools import lru_cache
+from typing import Final
+
+from signoff.archive.store import Missing, Store
+from signoff.archive.write import read_blob
+from signoff.decision.corrections import Corrected
+from signoff.decision.delegations import grantor_of
+from signoff.decision.eligibility import NotAllowed, standing
+from signoff.decision.principals import Resolved
+from signoff.desk.explanation import MAX_EXPLANATION
+from signoff.desk.render import MAX_RENDITION
+from signoff.errors import SignoffError
+from signoff.policy.quorum import Vote, tally
+from signoff.portal.cluster import Cluster, NotThere, Object
+from signoff.record.freeze import Document, Freeze
+from signoff.record.promotion import is_freeze_of
+from signoff.record.request import read_spec, request_id, request_value
+from signoff.record.seal import Decided
+from signoff.record.values import Digest, RecordError, RequestId, parse_digest, parse_time
+from signoff.verify.reader import Reader
+from signoff.verify.sealed import sealed_on
+from signoff.verify.verifier import Verified
+
+
+class NotFrozen(SignoffError):
+    """There is no desk yet."""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A frozen desk: which request, which freeze, and since when it waits."""
+
+    namespace: str
+    name: str
+    id: RequestId
+    digest: Digest
+    freeze: Freeze
+    since: str
+
+    @property
+    def title(self) -> str:
+        """Model and version."""
+        model = self.freeze.request.spec.model
+        return f"{model.name} {model.version}"
+
+    def rendition(self, media_type: str) -> Document | None:
+        """Return the rendition of a media type."""
+        return next((one for one in self.freeze.renditions if one.mediaType == media_type), None)
+
+
+@dataclass(frozen=True)
+class State:
+    """How far it is: who decided, who is awaited; and the outcome, with its corrections, once there is one."""
+
+    decided: tuple[Decided, ...]
+    missing: tuple[str, ...]
+    outcome: Verified | None
+    corrections: tuple[Corrected, ...] = ()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A line of somebody's queue. ``roles`` are those in which they may decide; ``why_not`` says why they may not."""
+
+    desk: Desk
+    state: State
+    roles: tuple[str, ...]
+    groups: tuple[str, ...]
+    why_not: str
+    own: Decided | None
+
+
+_MOST_SHOWN: Final = 200
+
+
+class Desks:
+    """The desks of one cluster, for whoever may see them."""
+
+    def __init__(self, cluster: Cluster, reader: Reader) -> None:
+        self._cluster = cluster
+        self._reader = reader
+        self._freeze = lru_cache(maxsize=256)(reader.freeze)
+
+    @property
+    def store(self) -> Store:
+        """The archive."""
+        return self._reader.store
+
+    def desk(self, who: Resolved, namespace: str, name: str) -> Desk:
+        """Return a desk that somebody may see; `NotThere`, `NotFrozen` or an error of the archive says why not."""
+        if not self._cluster.may_see(who, namespace):
+            raise NotThere("there is no such promotion, or you may not see it", where=f"{namespace}/{name}", mend="look in your queue")
+        return self._of(self._cluster.promotion(namespace, name), namespace, name)
+
+    def state(self, desk: Desk) -> State:
+        """Return how far a desk is, by the archive."""
+        try:
+            outcome = self._reader.outcome(desk.id)
+        except Missing:
+            outcome = None
+        if outcome is not None:
+            return State(outcome.decisions, (), outcome, self._reader.corrections(outcome))
+        found = [one.seal.decided for one in sealed_on(self._reader, desk.freeze, desk.digest)]
+        votes = [Vote(one.principal, one.roles, grantor_of(one)) for one in found if one.verdict == "Approve"]
+        return State(tuple(found), tally(desk.freeze, votes).missing, None)
+
+    def queue(self, who: Resolved) -> Iterator[Entry]:
+        """Yield what awaits a decision in namespaces that somebody may see, and what they decided of late."""
+        shown = 0
+        for promotion in self._cluster.promotions():
+            namespace, name = _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name")
+            mine = _decided_by(promotion, who)
+            if not (_reason(promotion) == "AwaitingDecision" or mine) or not self._cluster.may_see(who, namespace):
+                continue
+            try:
+                desk = self._of(promotion, namespace, name)
+                yield self._entry(desk, who)
+            except (NotFrozen, RecordError, Missing):
+                continue  # its own page says what is wrong
+            shown += 1
+            if shown == _MOST_SHOWN:
+                return
+
+    def bytes_of(self, desk: Desk, digest: Digest) -> bytes:
+        """Return archived bytes that this desk names, hashed again."""
+        named = {one.digest for one in desk.freeze.renditions} | {desk.freeze.explanation.digest}
+        if digest not in named:
+            raise NotThere("is not on this desk", where=digest)
+        return read_blob(self.store, digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
+
+    def _entry(self, desk: Desk, who: Resolved) -> Entry:
+        state = self.state(desk)
+        own = next((one for one in state.decided if one.principal.is_same(who.principal)), None)
+        try:
+            found = standing(desk.freeze, who, ())
+        except NotAllowed as error:
+            return Entry(desk, state, (), (), error.what, own)
+        return Entry(desk, state, found.roles, found.groups, "", own)
+
+    def entry(self, desk: Desk, who: Resolved) -> Entry:
+        """Return what a desk is to somebody."""
+        return self._entry(desk, who)
+
+    def _of(self, promotion: Object, namespace: str, name: str) -> Desk:
+        named = _text(promotion, "status", "freeze")
+        if not named:
+            message = _text(promotion, "status", "message") or "the operator has not looked at it yet"
+            raise NotFrozen(f"the desk is not frozen: {message}", where=f"{namespace}/{name}", mend="look again later")
+        value = request_value(namespace, name, promotion.get("spec"))
+        read_spec(value["spec"])
+        request, digest = request_id(value), parse_digest(named, "status.freeze")
+        freeze, _ = self._freeze(request, digest)
+        if not is_freeze_of(freeze, value):
+            raise NotFrozen("the freeze is of another request", where=digest, mend="nothing was decided; call whoever runs signoff")
+        return Desk(namespace, name, request, digest, freeze, _since(promotion))
+
+
+def age(since: str, now: datetime) -> str:
+    """Return in words for how long something has waited."""
+    try:
+        minutes = int((now - parse_time(since)).total_seconds()) // 60
+    except ValueError:
+        return ""
+    for size, word in ((24 * 60, "day"), (60, "hour"), (1, "minute")):
+        if minutes >= size:
+            number = minutes // size
+            return f"{number} {word}{'' if number == 1 else 's'}"
+    return "a moment"
+
+
+def _decided_by(promotion: Object, who: Resolved) -> bool:
+    status = promotion.get("status")
+    seals = status.get("seals") if isinstance(status, dict) else None
+    own = (who.principal.issuer, who.principal.subject)
+    return any(
+        isinstance(one, dict) and (one.get("issuer"), one.get("subject")) == own for one in (seals if isinstance(seals, list) else ())
+    )
+
+
+def _condition(promotion: Object, kind: str) -> dict[str, object]:
+    status = promotion.get("status")
+    conditions = status.get("conditions") if isinstance(status, dict) else None
+    listed = conditions if isinstance(conditions, list) else []
+    return next((dict(one) for one in listed if isinstance(one, dict) and one.get("type") == kind), {})
+
+
+def _reason(promotion: Object) -> str:
+    return str(_condition(promotion, "Ready").get("reason", ""))
+
+
+def _since(promotion: Object) -> str:
+    return str(_condition(promotion, "Frozen").get("lastTransitionTime", ""))
+
+
+def _text(value: Object, *path: str) -> str:
+    item: object = value
+    for step in path:
+        item = item.get(step) if isinstance(item, dict) else None
+    return item if isinstance(item, str) else ""

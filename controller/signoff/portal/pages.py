@@ -1,0 +1,118 @@
+"""The portal's own pages, around the frozen desk: server-rendered, without scripts. Pure: values in, text out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Final
+
+from jinja2 import Environment
+
+from signoff.desk.markup import environment
+from signoff.portal.desks import Desk, Entry, State, age
+from signoff.portal.sessions import Session
+from signoff.record.freeze import Assurance, Document
+from signoff.record.seal import Decided
+
+APPROVES: Final = "I approve this model version for the use described on this desk."
+APPROVES_HAVING_READ: Final = "I have read this desk and the explanation on it, and approve this model version for the use described there."
+REJECTS: Final = "I reject this promotion."
+RESTS: Final[dict[Assurance, str]] = {
+    "api-server": "Your decision rests on your sign-in here; its ID token is kept with it.",
+    "session": "Your decision rests on your sign-in here; its ID token is kept with it.",
+    "fresh-login": "You will sign in anew for this very decision: your identity provider's signature then covers what you decide on.",
+    "passkey": "The policy asks for a passkey, which this version cannot take.",
+}
+_WORDS: Final[dict[Assurance, str]] = {
+    "api-server": "the API server's word",
+    "session": "a session, by the identity provider's token",
+    "fresh-login": "a fresh login, whose token covers what was decided",
+    "passkey": "a passkey",
+}
+_REFRESH: Final = 2
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What every page shows: of which cluster, and whose session it is."""
+
+    cluster: str
+    session: Session
+
+
+def meaning_of(desk: Desk, verdict: str) -> str:
+    """Return what a decision on this desk means, as its form says."""
+    if verdict == "Reject":
+        return REJECTS
+    return APPROVES_HAVING_READ if desk.freeze.route.tier == "tier-1" else APPROVES
+
+
+def style() -> str:
+    """Return the style sheet."""
+    environment_ = _environment()
+    assert environment_.loader is not None  # noqa: S101 - a package loader, always
+    return str(environment_.loader.get_source(environment_, "page.css")[0])
+
+
+def welcome(frame: Frame, issuer: str, then: str) -> str:
+    """Return the page of somebody who has not signed in."""
+    return _page(frame, "welcome.html.j2", "Sign in", issuer=issuer, next=then)
+
+
+def queue(frame: Frame, entries: Sequence[Entry], now: datetime) -> str:
+    """Return somebody's queue."""
+    waiting = [one for one in entries if one.state.outcome is None]
+    mine = [one for one in waiting if not one.own and not one.why_not]
+    others = [one for one in waiting if not one.own and one.why_not]
+    done = [one for one in entries if one.own]
+    return _page(frame, "queue.html.j2", "Your queue", mine=mine, others=others, done=done, age=lambda since: age(since, now))
+
+
+def desk(frame: Frame, entry: Entry, page: Document) -> str:
+    """Return a desk and the form under which it is decided."""
+    requirement = entry.desk.freeze.route.requirement
+    return _page(
+        frame,
+        "desk.html.j2",
+        entry.desk.title,
+        desk=entry.desk,
+        state=entry.state,
+        page=page,
+        roles=entry.roles,
+        why_not=entry.why_not,
+        own=entry.own,
+        rests=RESTS[requirement.assurance],
+        opened=entry.desk.digest in frame.session.opened,
+        approves=meaning_of(entry.desk, "Approve"),
+        rejects=REJECTS,
+    )
+
+
+def receipt(frame: Frame, desk: Desk, state: State, own: Decided | None) -> str:
+    """Return how far a desk is, or the receipt."""
+    refresh = _REFRESH if state.outcome is None else None
+    return _page(
+        frame, "receipt.html.j2", desk.title, refresh=refresh, desk=desk, state=state, own=own, words=_WORDS.__getitem__, moment=_moment
+    )
+
+
+def message(frame: Frame, title: str, what: str, back: str, back_words: str) -> str:
+    """Return a page that says what did not come about, and where to go on."""
+    return _page(frame, "message.html.j2", title, what=what, back=back, back_words=back_words)
+
+
+def _page(frame: Frame, template: str, title: str, *, refresh: int | None = None, **values: object) -> str:
+    session = frame.session
+    shown = {"cluster": frame.cluster, "person": session.person, "csrf": session.csrf, "title": title, "refresh": refresh}
+    return _environment().get_template(template).render(**shown, **values)
+
+
+@cache
+def _environment() -> Environment:
+    return environment("signoff.portal")
+
+
+def _moment(time: datetime | None) -> str:
+    return "at an unknown time" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
