@@ -32,31 +32,19 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from controlplane.balancer import Balancer
 from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
+from controlplane.people import ANA, BEN, CARLA, DAVID, ERIK, GROUPS, PAULA, PETRA, PIA, RITA
 from controlplane.ports import LOOPBACK, free_ports
 from controlplane.processes import Component
 from controlplane.roles import bindings
 from controlplane.seaweed import ObjectStore
+
+__all__ = ["ANA", "BEN", "CARLA", "DAVID", "ERIK", "GROUPS", "PAULA", "PETRA", "PIA", "RITA", "Bank"]
 
 ROOT: Final = Path(__file__).parent.parent
 CLUSTER: Final = "demo"
 NAMESPACE: Final = "signoff-system"
 PEOPLE_ISSUER: Final = "https://pki.bank.example"
 SERVICE_ISSUER: Final = "https://kubernetes.demo.bank.example"
-
-ANA, BEN, CARLA, DAVID, ERIK, PAULA, PETRA, PIA, RITA = (
-    f"{name}@bank.example" for name in ("ana", "ben", "carla", "david", "erik", "paula", "petra", "pia", "rita")
-)
-GROUPS: Final[Mapping[str, Sequence[str]]] = {
-    ANA: ("credit-team", "model-approvers"),  # the author: an approver too, but never of her own model
-    BEN: ("credit-team",),
-    CARLA: ("model-approvers",),
-    DAVID: ("model-approvers",),
-    ERIK: ("deputies",),
-    PAULA: ("policy-publishers",),
-    PETRA: ("platform",),
-    PIA: ("policy-publishers",),  # a second one, where four eyes are asked for
-    RITA: ("model-risk",),
-}
 
 BUCKET: Final = "evidence"
 INIT_TRIES: Final = 3
