@@ -30,8 +30,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from controlplane.balancer import Balancer
+from controlplane.clock import CLOCKS
 from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
+from controlplane.oidc import Provider
 from controlplane.people import ANA, BEN, CARLA, DAVID, ERIK, GROUPS, PAULA, PETRA, PIA, RITA
 from controlplane.ports import LOOPBACK, free_ports
 from controlplane.processes import Component
@@ -61,6 +63,8 @@ class Bank:
     certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration files are
     written (`<name>.yaml`), and the processes are left to the caller.
 
+    With `portal` people decide in the browser as well: by this identity provider, whom the trust file then names.
+
     With `shares` this one has another bank's archive: under the same cluster name it is that cluster made anew, with its keys and its trust
     file; under another name it has keys of its own, trusted for its `environment` (`trust` then is the version that names them).
     """
@@ -81,6 +85,7 @@ class Bank:
         cluster: str = CLUSTER,
         environment: str = "production",
         shares: Bank | None = None,
+        portal: Provider | None = None,
         way: Way = lambda _name, _what, url: url,
     ) -> None:
         self.control_plane = control_plane
@@ -90,6 +95,9 @@ class Bank:
         self.archive = self.object_store.address(BUCKET, "signoff") if self.object_store else f"file://{self.archive_folder}"
         self.cluster, self.environment = cluster, environment
         self._shares = shares
+        self._provider = portal
+        self.portals = ("portal",) if portal is not None else ()
+        self._portal_port = free_ports(1)[0] if portal is not None else 0
         self._is_heir = shares is not None and shares.cluster == cluster
         self.keys = shares.keys if shares is not None and self._is_heir else work / "keys"
         self.trust = shares.trust if shares is not None else ""
@@ -126,6 +134,11 @@ class Bank:
     def gate_url(self) -> str:
         """Where the gate listens."""
         return f"https://{LOOPBACK}:{self._front[0]}"
+
+    @property
+    def portal_url(self) -> str:
+        """Where the portal is, where there is one."""
+        return f"https://{LOOPBACK}:{self._portal_port}"
 
     @property
     def door_url(self) -> str:
@@ -194,6 +207,7 @@ class Bank:
         return {
             "webhook": {"outside": {"enabled": True, "gateUrl": self.gate_url, "doorUrl": self.door_url, "caBundle": ca}},
             "engine": {"enabled": bool(self.engines)},
+            "portal": {"enabled": bool(self.portals)},
             "rbac": {"explanationConfigMapNamespaces": ["credit"]},
             "guards": {"namespaceLabelAdministrators": {"groups": ["system:masters", "platform"]}},
         }
@@ -213,9 +227,11 @@ class Bank:
             self._prepare("operator", name, self._operator_config(name))
         for name in self.engines:
             self._prepare("engine", name, self._engine_config(name))
+        for name in self.portals:
+            self._prepare("portal", name, self._portal_config(name))
         for balancer in self.balancers:
             self._exit.enter_context(balancer)
-        for name in (*self.webhooks, *self.operators, *self.engines) if self._start else ():
+        for name in (*self.webhooks, *self.operators, *self.engines, *self.portals) if self._start else ():
             self.start(name)
         self.kubectl(PETRA, "label", "namespace", "credit", "signoff.dev/gate=enforce", f"signoff.dev/environment={self.environment}")
 
@@ -242,6 +258,17 @@ class Bank:
         self.trust = str(yaml.safe_load(made.stdout)["trust"])
         if self.engines:
             self._trust_checker()
+        if self._provider is not None:
+            self._trust_provider(self._provider)
+
+    def _trust_provider(self, provider: Provider) -> None:
+        said = ("--client", provider.client_id, "--subject-claim", "email", "--groups-claim", "groups")
+        environment = os.environ | self.settings() | self.rights("writer")
+        added = self._run(environment, "trust", "add-provider", provider.issuer, *said, "-o", "json")
+        if added.returncode:
+            raise ControlPlaneError(f"signoff trust add-provider failed: {added.stderr.strip()}")
+        self.trust = str(yaml.safe_load(added.stdout)["trust"])
+        provider.allow(f"{self.portal_url}/callback")
 
     def _join(self) -> None:
         """Trust keys of this cluster's own, for its environment, in the archive that it shares; the others learn of them by `follow`."""
@@ -271,7 +298,7 @@ class Bank:
     def follow(self, trust: str) -> None:
         """Have every process follow another version of the trust file, as whoever changes the configuration does."""
         self.trust = trust
-        for name in (*self.webhooks, *self.operators, *self.engines):
+        for name in (*self.webhooks, *self.operators, *self.engines, *self.portals):
             config = yaml.safe_load((self.work / f"{name}.yaml").read_text())
             self._file(f"{name}.yaml", {**config, "trust": trust})
             self.end(name)
@@ -323,6 +350,35 @@ class Bank:
                 "clientCa": str(self.control_plane.webhook_client_ca),
                 "clientNames": ["kube-apiserver"],
             },
+            **self._identity(),
+        }
+
+    def _identity(self) -> dict[str, Any]:
+        """Return what the door is told of the provider and the portal."""
+        provider = self._provider
+        if provider is None:
+            return {}
+        keys = str(provider.discovery()["jwks_uri"])
+        account = {"issuer": SERVICE_ISSUER, "subject": f"{NAMESPACE}:signoff-portal"}
+        return {"identityProviders": [{"issuer": provider.issuer, "jwks": keys, "ca": str(provider.ca)}], "portals": [account]}
+
+    def _portal_config(self, name: str) -> dict[str, Any]:
+        provider = self._provider
+        assert provider is not None  # noqa: S101 - there is no portal without one
+        certificate, key = self.control_plane.serving_certificate([LOOPBACK, "localhost"])
+        secret = self.work / "client-secret"
+        secret.write_text(provider.client_secret)
+        return {
+            **self._common("portal", name),
+            "url": self.portal_url,
+            "listener": {"host": LOOPBACK, "port": self._portal_port},
+            "tls": {"certificate": str(certificate), "key": str(key)},
+            "provider": {
+                "issuer": provider.issuer,
+                "clientId": provider.client_id,
+                "clientSecret": str(secret),
+                "ca": str(provider.ca),
+            },
         }
 
     def _operator_config(self, name: str) -> dict[str, Any]:
@@ -340,10 +396,10 @@ class Bank:
 
     def _prepare(self, what: str, name: str, config: Mapping[str, Any]) -> None:
         path = self._file(f"{name}.yaml", config)
-        own = ["controlplane.clock", str(self._clock)] if self._clock is not None and what != "engine" else ["signoff"]
+        own = ["controlplane.clock", str(self._clock)] if self._clock is not None and what in CLOCKS else ["signoff"]
         command = [sys.executable, "-m", *own, "run", what, "--config", str(path)]
         self._components[name] = Component(
-            name, command, self.work / f"{name}.log", self.rights("reader" if what == "engine" else "writer")
+            name, command, self.work / f"{name}.log", self.rights("reader" if what in {"engine", "portal"} else "writer")
         )
 
     def _file(self, name: str, content: object) -> Path:
@@ -367,7 +423,8 @@ class Bank:
                 connection.request("GET", "/healthz")
             else:
                 context = ssl.create_default_context(cafile=str(self.control_plane.serving_ca_path))
-                connection = http.client.HTTPSConnection(LOOPBACK, self._ports[name][0], timeout=2, context=context)
+                port = self._portal_port if name in self.portals else self._ports[name][0]
+                connection = http.client.HTTPSConnection(LOOPBACK, port, timeout=2, context=context)
                 connection.request("GET", "/readyz")
             return connection.getresponse().status == 200
         except OSError:

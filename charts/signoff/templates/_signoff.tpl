@@ -16,7 +16,7 @@ app.kubernetes.io/component: {{ index . 1 }}
 
 {{/* The processes that have a ServiceAccount, separated by spaces. */}}
 {{- define "signoff.processes" -}}
-operator webhook{{ if .Values.engine.enabled }} engine{{ end }}
+operator webhook{{ if .Values.engine.enabled }} engine{{ end }}{{ if .Values.portal.enabled }} portal{{ end }}
 {{- end }}
 
 {{- define "signoff.image" -}}

@@ -52,7 +52,7 @@ _PLAIN: Final = frozenset({"/healthz", "/readyz", "/page.css"})
 _LOCAL: Final = re.compile(r"/[A-Za-z0-9._~/-]*")
 _HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # without a referrer, a browser does not say either from where a form is sent
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
