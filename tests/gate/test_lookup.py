@@ -84,6 +84,29 @@ def test_the_first_event_that_admits_settles_an_object_without_volumes(world: Wo
     assert events == 1
 
 
+def test_an_event_that_ends_within_a_week_settles_nothing(world: World) -> None:
+    """Another may last longer, and then nobody is warned."""
+    sealed = datetime(2026, 3, 2, 10, 2, 51, tzinfo=UTC)
+    hours = int((NOW + timedelta(days=6) - sealed).total_seconds() // 3600)
+    for number in range(1, 4):
+        keep(world, *promoted(world, {**attempt(number), "validFor": f"{hours}h"}))
+    verdict, events = asked(world)
+    assert (verdict.admitted, events) == (True, 3)
+    assert "its promotion expires at" in verdict.warnings[0]
+    spec = attempt(4)
+    del spec["validFor"]
+    keep(world, *promoted(world, spec))
+    assert asked(world)[0].warnings == ()
+
+
+@pytest.mark.parametrize(("on_expiry", "positive"), [("deny-new-rollouts", True), ("deny-all", False)])
+def test_an_answer_is_positive_where_what_ran_before_may_go_on(world: World, on_expiry: str, *, positive: bool) -> None:
+    """So that it is remembered, and kept over an outage."""
+    keep(world, *promoted(world, {**attempt(1), "validFor": "1h", "onExpiry": on_expiry}))
+    found = look_up(world.reader, Key(digest_of(IMAGE), "production", "credit", together=False), "demo", NOW)
+    assert (len(found.admissions), found.is_positive) == (1, positive)
+
+
 def test_an_event_that_does_not_admit_here_settles_nothing(world: World) -> None:
     for number in range(1, 4):
         keep(world, *promoted(world, attempt(number)))

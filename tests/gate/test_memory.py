@@ -325,3 +325,25 @@ def test_bypass_11_an_archive_that_was_altered_is_read_again_after_ten_seconds(w
     assert isinstance(second, Found)
     assert second.admissions == ()
     assert "rule 2 (signature)" in second.refused[0]
+
+
+def test_what_is_revoked_here_is_forgotten_at_once_and_admits_nothing_more() -> None:
+    archive = Archive()
+    archive.ask()
+    assert archive.memory.revoke(EVENT.event, "revoked by rita") == (KEY,)
+    assert archive.memory.fresh([KEY]) == {}
+    told = archive.ask()
+    assert isinstance(told, Found)
+    assert [one.revoked for one in told.admissions] == ["revoked by rita"], "the archive's answer may be older than the revocation"
+    assert len(archive.asked) == 2
+    archive.answer = Unavailable("away")
+    assert isinstance(archive.later(FRESH_POSITIVE).ask(), Found)
+    assert archive.memory.revoke(EVENT.event, "revoked by rita") == (KEY,)
+    assert isinstance(archive.ask(), Unknown), "nor does the grace bring it back"
+
+
+def test_what_rests_on_other_events_is_not_forgotten() -> None:
+    archive = Archive()
+    archive.ask()
+    assert archive.memory.revoke(sha256(b"another event"), "revoked by rita") == ()
+    assert archive.memory.fresh([KEY]) == {KEY: POSITIVE}

@@ -412,3 +412,14 @@ def test_nothing_is_written_before_the_rights_are_proven(site: Site, monkeypatch
     with pytest.raises(Missing):
         store.read("blobs/sha256/" + "0" * 64, limit=1)
     store.create("blobs/sha256/" + "0" * 64, b"")
+
+
+def test_what_rests_on_a_correction_is_not_kept(site: Site) -> None:
+    """Verified again without the store's time, a revocation whose key has ended since would be passed over."""
+    site.keep()
+    verified = site.reader.outcome(next(iter(site.keeper.look_up(KEY).admissions)).id)
+    site.world.correct(verified, "Annotate")
+    found = site.keeper.look_up(KEY)
+    assert found.is_positive, "a remark changes nothing of what is admitted"
+    soon(lambda: not site.files())
+    assert site.restored() is None

@@ -37,8 +37,8 @@ _MOST_KEYS: Final = 32
 _SAFE: Final = "nothing was decided; it is safe to press again"
 _WHERE: Final = "spec.consent.idToken"
 _MENDS: Final[Mapping[str, str]] = {
-    "session": "sign in: decide in the portal, or with kubectl signoff approve --sign-in",
-    "fresh-login": "sign in anew for this very decision: in the portal, or with kubectl signoff approve --sign-in",
+    "session": "sign in: decide in the portal",
+    "fresh-login": "sign in anew for this very decision: in the portal",
 }
 
 Keys = Sequence[Mapping[str, Json]]
