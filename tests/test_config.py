@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from signoff.config import EngineConfig, GateSettings, OperatorConfig, WebhookConfig, read_config
+from signoff.config import EngineConfig, GateSettings, OperatorConfig, PortalConfig, WebhookConfig, read_config
 from signoff.errors import SignoffError
 
 ROOT = Path(__file__).parent.parent
@@ -42,7 +42,16 @@ OPERATOR: Config = {
     "liveness": {"port": 8080},
 }
 ENGINE: Config = {"cluster": "demo", "archive": "file:///var/lib/signoff/archive", "trust": DIGEST, "liveness": {"port": 8080}}
-MODELS = {"webhook": (WebhookConfig, WEBHOOK), "operator": (OperatorConfig, OPERATOR), "engine": (EngineConfig, ENGINE)}
+PORTAL: Config = {
+    "cluster": "demo",
+    "archive": "file:///var/lib/signoff/archive",
+    "trust": DIGEST,
+    "url": "https://signoff.bank.example",
+    "listener": {"port": 8443},
+    "tls": {"certificate": "/etc/signoff/tls/tls.crt", "key": "/etc/signoff/tls/tls.key"},
+    "provider": {"issuer": "https://login.bank.example", "clientId": "signoff", "clientSecret": "/etc/signoff/client/secret"},
+}
+MODELS = {"webhook": (WebhookConfig, WEBHOOK), "operator": (OperatorConfig, OPERATOR), "engine": (EngineConfig, ENGINE), "portal": (PortalConfig, PORTAL)}
 
 Read = Callable[[str, object], Any]
 
@@ -221,8 +230,10 @@ def test_what_the_documentation_shows_is_read(read: Read, name: str, config: Con
 
 
 def process_of(config: Config) -> str:
+    if "provider" in config:
+        return "portal"
     return "operator" if "eventKey" in config else "webhook" if "tls" in config else "engine"
 
 
 def test_the_documentation_shows_each_process() -> None:
-    assert {process_of(config) for _, config in SHOWN} == {"operator", "webhook", "engine"}
+    assert {process_of(config) for _, config in SHOWN} == {"operator", "webhook", "engine", "portal"}

@@ -351,3 +351,15 @@ def test_a_route_that_does_not_follow_from_its_policies_is_a_finding(site: Site)
     ran = site.run("verify")
     assert ran.code == 1
     assert "the route does not follow from the policies that it names and what was frozen" in " ".join(ran.out.split())
+
+
+def test_a_correction_that_counts_is_no_finding_and_one_that_lies_wrong_is(site: Site) -> None:
+    verified = site.promoted()
+    key = site.world.correct(verified, "Annotate")
+    assert site.run("verify", "-o", "json").json["clean"]
+    elsewhere = layout.correction(sha256(b"another event"), key.rpartition("/")[2])
+    site.world.store.create(elsewhere, site.object_at(key).read_bytes())
+    nowhere = site.world.correct(verified, request="9" * 64, key=layout.correction(verified.digest, "8" * 64))
+    found = {one["key"]: one["what"] for one in site.run("verify", "-o", "json").json["findings"]}
+    assert "lies under another event" in found[elsewhere]
+    assert "corrects the outcome of 999" in found[nowhere]
