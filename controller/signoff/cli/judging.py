@@ -15,6 +15,7 @@ from typing import Final
 
 from signoff.cli.manifest_files import Document
 from signoff.errors import SignoffError
+from signoff.gate.labels import ENVIRONMENT_LABEL
 from signoff.gate.lookup import keys, look_up
 from signoff.gate.memory import Memory
 from signoff.gate.verdict import Archived, Circumstances, Exemption, Finding, Unknown, Verdict, digests_asked, judge, tags_asked
@@ -24,7 +25,6 @@ from signoff.record.values import Digest
 from signoff.verify.reader import Found, Reader
 from signoff.verify.verifier import Place
 
-ENVIRONMENT_LABEL: Final = "signoff.dev/environment"
 _PATIENCE: Final = 300.0
 """Seconds for one digest. No API server waits: a slow archive is waited for, and the store ends what hangs."""
 _GATED: Final = frozenset((row.api_version, row.kind) for row in WORKLOADS)

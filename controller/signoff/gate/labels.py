@@ -3,20 +3,25 @@
 1. ``signoff.dev/environment`` names the environment; without it nothing can be promoted for the namespace.
 2. ``signoff.dev/minimum-tier`` asks for that tier or a stricter one. What names no tier may have been meant to be strict: nothing is
    admitted until it is corrected.
-3. ``signoff.dev/gate`` chooses the webhook, by its namespace selector, and is not read here.
+3. ``signoff.dev/gate`` chooses the webhook, by its namespace selector. A verdict does not depend on it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, cast, get_args
+from typing import Final, Literal, TypeAlias, cast, get_args
 
 from signoff.gate.verdict import Unknown
 from signoff.record.freeze import Tier
 from signoff.verify.verifier import Place
 
-ENVIRONMENT_LABEL: Final = "signoff.dev/environment"
-MINIMUM_TIER_LABEL: Final = "signoff.dev/minimum-tier"
+Mode: TypeAlias = Literal["enforce", "warn", "audit"]
+
+LABELS: Final = "signoff.dev/"
+GATE_LABEL: Final = f"{LABELS}gate"
+ENVIRONMENT_LABEL: Final = f"{LABELS}environment"
+MINIMUM_TIER_LABEL: Final = f"{LABELS}minimum-tier"
+MODES: Final[tuple[Mode, ...]] = get_args(Mode)
 
 
 def place_of(labels: Mapping[str, str], cluster: str, namespace: str) -> Place:

@@ -13,7 +13,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, get_args
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -22,10 +22,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from signoff.errors import SignoffError
+from signoff.gate.labels import MODES, Mode
 from signoff.gate.readers import Readers
 from signoff.webhook import corrections, decisions, delegations, policies, promotions
 from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
-from signoff.webhook.gate import Gate, Mode
+from signoff.webhook.gate import Gate
 from signoff.webhook.metrics import Told, WebhookMetrics
 from signoff.webhook.review import BadReview, Reply, Review, answer, denied, read_review
 from signoff.webhook.waiting import NotBegun, NotInTime, within
@@ -60,7 +61,7 @@ def gate_app(gate: Gate, metrics: WebhookMetrics | None = None, readiness: Readi
     async def readyz(_: Request) -> Response:
         return Response("draining\n", status_code=503) if ready.draining else Response("ok\n")
 
-    reviews = [_review(f"/gate/{mode}", partial(_judged_by_gate, gate, mode), bodies, told, told.gate(mode)) for mode in get_args(Mode)]
+    reviews = [_review(f"/gate/{mode}", partial(_judged_by_gate, gate, mode), bodies, told, told.gate(mode)) for mode in MODES]
     return Starlette(routes=[*reviews, Route("/healthz", healthz), Route("/readyz", readyz)])
 
 

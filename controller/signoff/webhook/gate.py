@@ -13,14 +13,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
-from typing import Final, Literal
+from typing import Final
 
 from signoff.errors import SignoffError
-from signoff.gate.labels import place_of, unclear
+from signoff.gate.labels import Mode, place_of, unclear
 from signoff.gate.lookup import Key, keys
 from signoff.gate.memory import Memory
 from signoff.gate.owners import controller_of, since
@@ -32,8 +32,6 @@ from signoff.verify.reader import Found, Reader
 from signoff.webhook.cluster import Cluster
 from signoff.webhook.review import Cause, Reply, Review
 from signoff.webhook.waiting import NotInTime, within
-
-Mode = Literal["enforce", "warn", "audit"]
 
 BUDGET: Final = 4.0
 READS_OF_ONE_REVIEW: Final = 8
@@ -73,16 +71,31 @@ class Gate:
                 labels = await within(_LABELS_SECONDS, self.labelling, partial(self.cluster.labels, review.namespace), "the API server")
             except SignoffError as error:
                 return reply(Verdict((_unsure(review, error),), ()), mode)
-        around = Circumstances(place_of(labels, self.cluster_name, review.namespace), self.now(), self.exemptions)
-        found = await self._found(uses, asked, around, until, unclear(labels, review.namespace))
+        verdict = await self.verdict(uses, asked, labels, review.namespace, until, partial(self._since, review, asked))
+        return reply(verdict, mode)
+
+    async def verdict(
+        self,
+        uses: WorkloadReferences,
+        asked: Sequence[ImageUse],
+        labels: Mapping[str, str],
+        namespace: str,
+        until: float,
+        since: Callable[[], Awaitable[datetime | None]],
+    ) -> Verdict:
+        """Return the verdict on an object in a namespace with these labels, by this time of the loop's clock; ``since`` is asked of a Pod
+        since when its owner has been there, where the verdict depends on it.
+        """
+        around = Circumstances(place_of(labels, self.cluster_name, namespace), self.now(), self.exemptions)
+        found = await self._found(uses, asked, around, until, unclear(labels, namespace))
         verdict = judge(uses, asked, Archived(found, {}), around)
         if verdict.expired and uses.is_pod:
-            around = replace(around, since=await self._since(review, asked))
+            around = replace(around, since=await since())
             verdict = judge(uses, asked, Archived(found, {}), around)
         tags = tags_asked(asked) if not verdict.admitted else frozenset()
         if tags and around.place.environment:
             verdict = judge(uses, asked, Archived(found, await self._hints(tags, around, until)), around)
-        return reply(verdict, mode)
+        return verdict
 
     async def _since(self, review: Review, asked: Sequence[ImageUse]) -> datetime | None:
         """Return since when the Pod's owner has been there, of the owner as the API server has it; None where there is none that counts."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from typing import Final, ParamSpec, get_args
+from typing import Final, ParamSpec
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -18,13 +18,13 @@ from prometheus_client.registry import Collector
 
 from signoff.archive.store import Unavailable
 from signoff.errors import SignoffError
+from signoff.gate.labels import MODES, Mode
 from signoff.gate.memory import Memory
 from signoff.metrics import BUCKETS, new_registry
 from signoff.metrics.archive import ArchiveMetrics
 from signoff.verify.reader import Found
 from signoff.webhook.bodies import Busy, TooLarge, TooSlow
 from signoff.webhook.cluster import ClusterError, NotFound
-from signoff.webhook.gate import Mode
 from signoff.webhook.review import Reply
 
 VERDICTS: Final = ("admitted", "refused", "could-not-tell", "failed")
@@ -87,7 +87,7 @@ def _gate(registry: CollectorRegistry) -> dict[str, Told]:
 
         return told
 
-    return {mode: teller(mode) for mode in get_args(Mode)}
+    return {mode: teller(mode) for mode in MODES}
 
 
 def _verdict(result: Reply | Exception) -> str:
