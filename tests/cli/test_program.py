@@ -12,6 +12,7 @@ from archive_fixture import Site
 from signoff.cli.program import COMMANDS
 
 GROUPS = {
+    "audit": ("cluster",),
     "policy": ("test", "explain", "agree"),
     "run": ("operator", "webhook"),
     "trust": ("show", "add-key", "end-key", "compromise-key"),

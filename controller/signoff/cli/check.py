@@ -29,12 +29,7 @@ helm template release chart | signoff check --environment production -
 )
 @options.namespace("For manifests that name none; default: default.")
 @options.cluster()
-@click.option(
-    "--exemptions",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="YAML, exemptions: as under `gate` in the webhook's configuration.",
-)
+@options.exemptions()
 @options.archive()
 @options.trust()
 @options.output()

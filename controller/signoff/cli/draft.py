@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -90,11 +91,12 @@ def command(image: str, **given: object) -> int:
 
 
 class Draft:
-    """A promotion in the making, from the options of the command."""
+    """A promotion in the making, from the options of the command. ``pin`` says what to write in place of an image without a digest."""
 
-    def __init__(self, image: str, given: dict[str, object]) -> None:
+    def __init__(self, image: str, given: dict[str, object], pin: str = "") -> None:
         self._given = given
-        self._reference = _pinned(image)
+        self._pin = pin
+        self._reference = parse_reference(image) if pin else _pinned(image)
         self._digest = Digest(str(self._reference.digest))
         path = self._reference.path.rpartition("/")[2]
         self._model = self._text("model") or path
@@ -102,12 +104,17 @@ class Draft:
         self._namespace = self._text("namespace")
         self._name = self._text("name") or _object_name(f"{self._model}-{self._version}" if self._version else self._model)
 
-    def text(self) -> str:
-        """Return the documents: the ModelPromotion, and the ConfigMap of a long explanation."""
+    def text(self, notes: Sequence[str] = (), annotations: Mapping[str, str] | None = None) -> str:
+        """Return the documents: the ModelPromotion, below comments, and the ConfigMap of a long explanation."""
         explanation, config_map = self._explanation()
         incumbent = self._incumbent()
-        head = "Asks for a promotion. The spec does not change once it was submitted."
-        metadata: Node = {"name": self._name, "namespace": self._known("namespace", "the namespace that the promotion is asked for in")}
+        head = "\n# ".join(["Asks for a promotion. The spec does not change once it was submitted.", *notes])
+        metadata: dict[str, Node] = {
+            "name": self._name,
+            "namespace": self._known("namespace", "the namespace that the promotion is asked for in"),
+        }
+        if annotations:
+            metadata["annotations"] = dict(annotations)
         manifest: Node = {
             "apiVersion": "signoff.dev/v1alpha1",
             "kind": "ModelPromotion",
@@ -124,7 +131,7 @@ class Draft:
         model: dict[str, Node] = {
             "name": self._model if self._text("model") else Note(self._model, "guessed from the repository"),
             "version": version if self._text("model_version") or not self._version else Note(self._version, "the image's tag"),
-            "image": f"{self._reference.repository}@{self._digest}",
+            "image": FILL_IN(self._pin) if self._pin else f"{self._reference.repository}@{self._digest}",
         }
         index = self._given.get("index")
         if isinstance(index, Path):
@@ -132,7 +139,8 @@ class Draft:
         artifacts = self._many("artifacts")
         if artifacts:
             model["artifacts"] = [{"name": name, "digest": digest} for name, digest in artifacts]
-        candidate: dict[str, Node] = {"version": version, "digest": self._digest, "metrics": self._metrics("metrics", "of this version")}
+        digest = FILL_IN("the digest that image names") if self._pin else self._digest
+        candidate: dict[str, Node] = {"version": version, "digest": digest, "metrics": self._metrics("metrics", "of this version")}
         comparison: dict[str, Node] = {"candidate": candidate}
         if incumbent is not None:
             live: dict[str, Node] = {"version": incumbent.version, "digest": incumbent.digest}

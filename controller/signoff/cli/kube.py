@@ -48,9 +48,9 @@ class Cluster:
                 f"no way to the API server: {error}", where="--kubeconfig", mend="name a kubeconfig that kubectl can use"
             ) from None
         settings.retries = 1
-        self._api = api = client.ApiClient(settings)
-        self._custom = client.CustomObjectsApi(api)
-        self._authentication = client.AuthenticationV1Api(api)
+        self.api: Final = client.ApiClient(settings)
+        self._custom = client.CustomObjectsApi(self.api)
+        self._authentication = client.AuthenticationV1Api(self.api)
         chosen = next((one for one in contexts if one.get("name") == context), active) if context else active
         self.namespace: str = (chosen or {}).get("context", {}).get("namespace") or "default"
 
@@ -96,7 +96,7 @@ class Cluster:
         untold: list[str] = []
         for namespace in namespaces:
             try:
-                found += Watched(self._api).running((namespace,), digests)
+                found += Watched(self.api).running((namespace,), digests)
             except ClusterError:
                 untold.append(namespace)
         return tuple(found), tuple(untold)

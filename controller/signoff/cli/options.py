@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import click
@@ -61,13 +62,23 @@ def context() -> Option[Any]:
     return click.option("--context", metavar="NAME", help="The context of the kubeconfig to use.")
 
 
-def output() -> Option[Any]:
-    """Return ``-o``, as ``form``."""
+def exemptions() -> Option[Any]:
+    """Return ``--exemptions``."""
+    return click.option(
+        "--exemptions",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="YAML, exemptions: as under `gate` in the webhook's configuration.",
+    )
+
+
+def output(*more: str) -> Option[Any]:
+    """Return ``-o``, as ``form``; ``more`` are forms beside text and json."""
     return click.option(
         "-o",
         "--output",
         "form",
-        type=click.Choice(["text", "json"]),
+        type=click.Choice(["text", "json", *more]),
         default="text",
         show_default=True,
         help="For people, or for machines.",

@@ -28,12 +28,16 @@ COMMANDS: Final = {
     "annotate": "Add a remark to an event.",
     "policy": "Try out policies by cases or one request; agree to one.",
     "check": "The gate's verdict on manifests, offline.",
+    "audit": "The gate's verdict on what runs in a cluster.",
+    "adopt": "Draft promotions for what runs without one.",
     "why": "Who approved this, under which policy, against what.",
     "desk": "Write out the frozen bytes that were decided on.",
     "verify": "Verify one event, or the whole archive.",
     "export-table": "The archive as a table for SQL, in Parquet.",
     "run": "Run the operator or the webhook.",
 }
+_MODULES: Final = {"audit": "audit_cluster"}
+"""Where a command's module bears another name: `audit` is the archive's."""
 _ABOUT = """No event, no deploy: keeps the evidence of model promotions and makes the cluster obey it.
 
 A promotion's way: draft it, apply it with kubectl, approve it; from then on the gate lets its image run, and why, desk and verify
@@ -41,7 +45,7 @@ answer for it from the archive alone."""
 
 
 class Program(click.Group):
-    """The group of all commands; each is the attribute `command` of the module that bears its name, with _ for -."""
+    """The group of all commands; each is the attribute `command` of the module that bears its name, with _ for -, or is in `_MODULES`."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's interface
         """Return the commands in the order in which a promotion travels."""
@@ -51,7 +55,8 @@ class Program(click.Group):
         """Return a command, importing it now; None where there is none of this name."""
         if cmd_name not in COMMANDS:
             return None
-        command = importlib.import_module(f"signoff.cli.{cmd_name.replace('-', '_')}").command
+        module = _MODULES.get(cmd_name, cmd_name.replace("-", "_"))
+        command = importlib.import_module(f"signoff.cli.{module}").command
         return command if isinstance(command, click.Command) else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's interface
