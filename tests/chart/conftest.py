@@ -30,6 +30,7 @@ def installed(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFact
     values = outside(control_plane.serving_ca_path.read_bytes()) | {
         "gate": {"default": "off"},
         "rbac": {"explanationConfigMapNamespaces": ["credit"]},
+        "operator": {"config": {"audit": {"everyMinutes": 60}}},
         "guards": {
             "namespaceLabelAdministrators": {"groups": ["system:masters", "label-administrators"], "users": ["lena"]},
             "installers": {"groups": ["system:masters"], "users": ["system:serviceaccount:flux-system:helm-controller"]},

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from signoff.running.coverage import coverage
+from signoff.running.kinds import KINDS
+from signoff.webhook.namespaces import BUDGET
 from tests.chart.rendering import NAMESPACE, ROOT, helm, of_kind, outside, render, template, values_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from controlplane.cluster import ControlPlane
+    from signoff.gate.labels import Mode
 
 CASES = ROOT / "tests/chart/cases"
 SELECTIONS = yaml.safe_load((CASES / "gate-selection.yaml").read_text())
@@ -64,7 +68,8 @@ def test_each_webhook_has_its_own_address(tmp_path: Path, mode: str) -> None:
         for what in ("promotions", "decisions", "policies", "delegations", "corrections")
         for part in ("seal", "check")
     }
-    assert seen == {**doors, **{f"{each}.gate.signoff.dev": f"{gate}/gate/{each}" for each in ("enforce", "warn", "audit")}}
+    gates = {f"{each}.gate.signoff.dev": f"{gate}/gate/{each}" for each in ("enforce", "warn", "audit")}
+    assert seen == {**doors, **gates, "namespaces.labels.signoff.dev": f"{door}/labels/audit"}
 
 
 def test_how_each_webhook_is_called(tmp_path: Path) -> None:
@@ -83,11 +88,14 @@ def test_how_each_webhook_is_called(tmp_path: Path) -> None:
         "enforce.gate.signoff.dev": ("None", "Fail", 5),
         "warn.gate.signoff.dev": ("None", "Ignore", 5),
         "audit.gate.signoff.dev": ("None", "Ignore", 5),
+        "namespaces.labels.signoff.dev": ("None", "Ignore", 10),
     }
 
 
 def test_no_webhook_can_be_slipped_past(tmp_path: Path) -> None:
     for webhook in webhooks(tmp_path):
+        if webhook["name"] == "namespaces.labels.signoff.dev":
+            continue  # it refuses nothing
         assert not {"objectSelector", "matchConditions"} & set(webhook), webhook["name"]
         assert webhook["matchPolicy"] == "Equivalent"
         assert webhook.get("reinvocationPolicy", "Never") == "Never"
@@ -117,6 +125,57 @@ def test_gate_selection(tmp_path: Path, case: dict[str, Any]) -> None:
     gates = [each for each in webhooks(tmp_path, {"gate": {"default": case["default"]}}) if ".gate." in each["name"]]
     meets = [each["name"].split(".")[0] for each in gates if selects(each["namespaceSelector"], labels)]
     assert meets == case["meets"]
+
+
+@pytest.mark.parametrize("case", SELECTIONS, ids=lambda case: case["name"])
+def test_an_audit_tells_the_gate_that_a_namespace_meets(tmp_path: Path, case: dict[str, Any]) -> None:
+    """By the configuration as it is rendered; with an environment, so that somebody did say that models run there."""
+    labels = {"kubernetes.io/metadata.name": "credit", "signoff.dev/environment": "production", **case["labels"]}
+    gates = [each for each in webhooks(tmp_path, {"gate": {"default": case["default"]}}) if ".gate." in each["name"]]
+    selectors: dict[Mode, Any] = {each["name"].split(".")[0]: each["namespaceSelector"] for each in gates}
+    assert coverage(labels, selectors).word == (case["meets"] or ["none"])[0]
+
+
+def test_what_warns_of_labels_refuses_nothing_and_looks_at_changes_of_ours_alone(tmp_path: Path) -> None:
+    (webhook,) = of_kind(render(tmp_path), "ValidatingWebhookConfiguration")["signoff-labels"]["webhooks"]
+    assert webhook["rules"] == [
+        {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["namespaces"], "operations": ["UPDATE"], "scope": "Cluster"}
+    ]
+    assert (webhook["failurePolicy"], webhook["sideEffects"]) == ("Ignore", "None")
+    assert [one["name"] for one in webhook["matchConditions"]] == ["our-labels-change"]
+    (excluded,) = webhook["namespaceSelector"]["matchExpressions"]
+    assert (excluded["operator"], excluded["values"]) == ("NotIn", ["kube-system", NAMESPACE])
+    assert webhook["timeoutSeconds"] > BUDGET + 1, "the API server waits for what was told by then"
+
+
+BOUND = [
+    ({}, {"webhook-labels"}),
+    ({"gate": {"labelWarnings": False}}, set()),
+    ({"operator": {"config": {"audit": {"everyMinutes": 5}}}}, {"webhook-labels", "operator-audit", "operator-reports"}),
+    ({"operator": {"config": {"audit": {"reports": False}}}, "gate": {"labelWarnings": False}}, {"operator-audit"}),
+]
+
+
+@pytest.mark.parametrize(("values", "bound"), BOUND)
+def test_the_right_to_look_at_what_runs_is_given_to_who_is_to_look(tmp_path: Path, values: dict[str, Any], bound: set[str]) -> None:
+    objects = render(tmp_path, values)
+    bindings = of_kind(objects, "ClusterRoleBinding")
+    assert set(bindings) == {"signoff-operator", "signoff-webhook", *(f"signoff-{one}" for one in bound)}
+    for name, one in bindings.items():
+        assert [each["name"] for each in one["subjects"]] == ["-".join(name.split("-")[:2])]
+    assert ("signoff-labels" in of_kind(objects, "ValidatingWebhookConfiguration")) == ("webhook-labels" in bound)
+
+
+def test_every_kind_that_the_gate_reads_may_be_listed_and_nothing_else_of_it(tmp_path: Path) -> None:
+    roles = of_kind(render(tmp_path), "ClusterRole")
+    for name in ("signoff-operator-audit", "signoff-webhook-labels"):
+        listed = {
+            (group, each, *rule["verbs"]) for rule in roles[name]["rules"] for group in rule["apiGroups"] for each in rule["resources"]
+        }
+        assert {(kind.group, kind.plural, "list") for kind in KINDS} <= listed
+        others = {one[:2] for one in listed} - {(kind.group, kind.plural) for kind in KINDS}
+        own = {("", "namespaces"), ("admissionregistration.k8s.io", "validatingwebhookconfigurations")}
+        assert others == (own if name == "signoff-operator-audit" else set())
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
@@ -276,7 +335,13 @@ def test_the_api_server_takes_every_object(control_plane: ControlPlane, tmp_path
     """With every optional part set, and strict about unknown fields."""
     optional = {
         "image": {"pullSecrets": ["registry"]},
-        "operator": {"keySecretName": "k", "archiveVolume": {"emptyDir": {}}, "nodeSelector": {"a": "b"}, "podAnnotations": {"a": "b"}},
+        "operator": {
+            "config": {"audit": {"everyMinutes": 60}},
+            "keySecretName": "k",
+            "archiveVolume": {"emptyDir": {}},
+            "nodeSelector": {"a": "b"},
+            "podAnnotations": {"a": "b"},
+        },
         "webhook": {
             "replicas": 3,
             "keySecretName": "k",

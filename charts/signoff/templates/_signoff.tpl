@@ -97,6 +97,19 @@ caBundle: {{ . }}
 {{- join ", " $names | default "nobody" | toJson -}}
 {{- end }}
 
+{{/* The kinds that the gate reads, as rules of a role. Takes the verbs. */}}
+{{- define "signoff.workloads" -}}
+- apiGroups: [""]
+  resources: [pods, podtemplates, replicationcontrollers]
+  verbs: {{ . | toJson }}
+- apiGroups: [apps]
+  resources: [replicasets, deployments, statefulsets, daemonsets]
+  verbs: {{ . | toJson }}
+- apiGroups: [batch]
+  resources: [jobs, cronjobs]
+  verbs: {{ . | toJson }}
+{{- end }}
+
 {{/* Who may scrape a process's metrics, as a rule of a NetworkPolicy. */}}
 {{- define "signoff.scrapers" -}}
 - ports:

@@ -1,7 +1,8 @@
 """The two HTTP applications. Each takes an admission review and answers it; whatever happens, the answer is never an admission by mistake.
 
 1. The gate serves ``/gate/enforce``, ``/gate/warn``, ``/gate/audit``; the seal's door ``/seal/…`` and its validating twins ``/check/…``.
-   The door is served only to the API server's client certificate.
+   The door is served only to the API server's client certificate. So is ``/labels/…`` (the cluster's default), for it names what runs:
+   nobody else may obtain that by posting a change of labels.
 2. A body that is no review is answered with 400, one that is too large, too slow or one too many with 413, 408 or 503 (`bodies`): the API
    server takes all of them for a failed call, which the webhook configuration turns into a denial.
 3. An error of ours is a denial that says so.
@@ -28,6 +29,7 @@ from signoff.webhook import corrections, decisions, delegations, policies, promo
 from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate
 from signoff.webhook.metrics import Told, WebhookMetrics
+from signoff.webhook.namespaces import Turning
 from signoff.webhook.review import BadReview, Reply, Review, answer, denied, read_review
 from signoff.webhook.waiting import NotBegun, NotInTime, within
 from signoff.webhook.witness import Witness
@@ -65,12 +67,16 @@ def gate_app(gate: Gate, metrics: WebhookMetrics | None = None, readiness: Readi
     return Starlette(routes=[*reviews, Route("/healthz", healthz), Route("/readyz", readyz)])
 
 
+def _uncounted(_: Reply | Exception, __: float) -> None:
+    """Count nothing: what a change of labels is told is no review of a workload."""
+
+
 async def _judged_by_gate(gate: Gate, mode: Mode, review: Review) -> Reply:
     return await gate.review(review, mode)
 
 
-def door_app(witness: Witness, metrics: WebhookMetrics | None = None) -> Starlette:
-    """Return the application of the seal's door and its validating twins."""
+def door_app(witness: Witness, metrics: WebhookMetrics | None = None, turning: Turning | None = None) -> Starlette:
+    """Return the application of the seal's door and its validating twins, and of what changes of a namespace's labels are told."""
     bodies, told, threads = Bodies(), metrics or WebhookMetrics(), Readers(_DOOR_THREADS, waiting=1000)
     handlers = {
         "/seal/promotions": promotions.seal,
@@ -88,6 +94,9 @@ def door_app(witness: Witness, metrics: WebhookMetrics | None = None) -> Starlet
     for path, handler in handlers.items():
         judge = partial(_judged_by_door, threads, partial(handler, witness))
         routes.append(_review(path, judge, bodies, told, told.door(path)))
+    if turning is not None:
+        turned = {f"/labels/{default}": partial(turning.review, default) for default in (*MODES, "off")}
+        routes += [_review(path, judge, bodies, told, _uncounted) for path, judge in turned.items()]
     return Starlette(routes=routes)
 
 

@@ -31,6 +31,7 @@ from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
 from signoff.metrics.listener import serve_metrics
 from signoff.record.values import Digest
+from signoff.running.listing import Listing
 from signoff.start import signer
 from signoff.verify.reader import Reader
 from signoff.webhook.apps import Readiness, door_app, gate_app
@@ -41,11 +42,13 @@ from signoff.webhook.gate import Gate
 from signoff.webhook.keeper import Keeper
 from signoff.webhook.kept import Kept
 from signoff.webhook.metrics import WebhookMetrics
+from signoff.webhook.namespaces import Turning
 from signoff.webhook.protocol import Bounded
 from signoff.webhook.restart import opened, restore
 from signoff.webhook.witness import Witness
 
 LOG: Final = logging.getLogger("signoff.webhook")
+_LISTING_SECONDS: Final = 3.0
 
 Revoked = Callable[[Digest, str], None]
 
@@ -68,11 +71,13 @@ def run(config: WebhookConfig) -> None:
     kept = Kept(Path(config.gate.cache)) if config.gate.cache is not None else None
     store, trust = opened(config, kept, metrics.archive)
     reader = Reader(store, trust)
-    cluster = Cluster(api_client(config.kubeconfig))
+    api = api_client(config.kubeconfig)
+    cluster = Cluster(api)
     gate, revoked = _gate(config, reader, cluster, kept, metrics)
     servers = [_server(gate_app(gate, metrics, readiness), config.gateListener, config, None)]
     if config.door is not None:
-        door = door_app(_witness(config, store, reader, cluster, revoked), metrics)
+        turning = Turning(gate, Listing(api, _LISTING_SECONDS))
+        door = door_app(_witness(config, store, reader, cluster, revoked), metrics, turning)
         servers.append(_server(door, config.door, config, config.door))
 
     def drain() -> None:
