@@ -40,6 +40,11 @@ OPERATOR: Config = {
         "clusterAddresses": ["10.96.0.0/12"],
     },
     "liveness": {"port": 8080},
+    "audit": {
+        "everyMinutes": 15,
+        "reports": False,
+        "exemptions": [{"repository": "registry.bank.example/mesh/proxy", "reason": "no model", "until": "2027-06-30"}],
+    },
 }
 ENGINE: Config = {"cluster": "demo", "archive": "file:///var/lib/signoff/archive", "trust": DIGEST, "liveness": {"port": 8080}}
 PORTAL: Config = {
@@ -69,7 +74,10 @@ def read(tmp_path: Path) -> Read:
 def test_what_is_not_said_is_the_strict_or_the_usual(read: Read) -> None:
     webhook = read("webhook", WEBHOOK)
     assert (webhook.replicas, webhook.kubeconfig, webhook.gateListener.port) == (1, None, 9443)
-    operator = read("operator", {key: value for key, value in OPERATOR.items() if key not in {"explanations", "liveness"}})
+    operator = read("operator", {key: value for key, value in OPERATOR.items() if key not in {"explanations", "liveness", "audit"}})
+    assert operator.audit is None, "nobody gave it the rights"
+    usual = read("operator", OPERATOR | {"audit": {}}).audit
+    assert (usual.everyMinutes, usual.reports, usual.exemptions) == (60, True, ())
     assert (operator.explanations.sources, operator.explanations.ca, operator.liveness) == ((), None, None)
     assert (operator.resyncSeconds, operator.explanations.timeoutSeconds) == (30, 10)
 
@@ -119,6 +127,7 @@ def test_a_missing_field_is_named(read: Read, process: str, field: str) -> None:
         read(process, {key: value for key, value in config.items() if key != field})
 
 
+A = ("audit", "exemptions", 0)
 E, S = ("explanations",), ("explanations", "sources", 0)
 X = ("gate", "exemptions", 0)
 WRONG: list[tuple[str, tuple[str | int, ...], list[Any]]] = [
@@ -142,6 +151,10 @@ WRONG: list[tuple[str, tuple[str | int, ...], list[Any]]] = [
     ("webhook", (*X, "reason"), ["", None]),
     ("webhook", (*X, "until"), ["never", "2027-13-01", "30.06.2027", 2027, None, ""]),
     ("operator", ("eventKey",), ["", None]),
+    ("operator", ("audit",), [True, 60, [], "hourly"]),
+    ("operator", ("audit", "everyMinutes"), [0, 1441, "60", 0.5, True, None]),
+    ("operator", ("audit", "reports"), ["yes", 1, None]),
+    ("operator", (*A, "repository"), ["*", "proxy", "registry.bank.example/x*", f"a.example/x@{DIGEST}"]),
     ("operator", ("resyncSeconds",), [0, 3601, "30", 0.5, True]),
     (
         "operator",

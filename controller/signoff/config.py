@@ -55,21 +55,22 @@ class Tls(Closed):
     key: Line
 
 
+def _anchored(exemptions: tuple[Exemption, ...]) -> tuple[Exemption, ...]:
+    for exemption in exemptions:
+        try:
+            parse_repository_pattern(exemption.repository)
+        except SignoffError as error:
+            raise ValueError(str(error)) from None
+    return exemptions
+
+
 class GateSettings(Closed):
     """What the gate lets pass besides promoted models, and the folder in which it keeps what it verified for a restart (none: nowhere)."""
 
     exemptions: tuple[Exemption, ...] = ()
     cache: Annotated[Line, StringConstraints(pattern=r"^/")] | None = None
 
-    @field_validator("exemptions")
-    @classmethod
-    def _anchored(cls, exemptions: tuple[Exemption, ...]) -> tuple[Exemption, ...]:
-        for exemption in exemptions:
-            try:
-                parse_repository_pattern(exemption.repository)
-            except SignoffError as error:
-                raise ValueError(str(error)) from None
-        return exemptions
+    _anchored = field_validator("exemptions")(_anchored)
 
 
 class IdentityProviderSettings(Closed):
@@ -143,11 +144,24 @@ class ExplanationSettings(Closed):
         return addresses
 
 
+class AuditSettings(Closed):
+    """The audit of what runs. ``exemptions`` are the gate's; ``reports`` says whether Reports are written where the cluster serves them."""
+
+    everyMinutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
+    reports: bool = True
+    exemptions: tuple[Exemption, ...] = ()
+
+    _anchored = field_validator("exemptions")(_anchored)
+
+
 class OperatorConfig(Common):
-    """The operator: freezes, commits, reports. ``eventKey`` is a private key's file, or ``awskms:///KEY?region=NAME``."""
+    """The operator: freezes, commits, reports. ``eventKey`` is a private key's file, or ``awskms:///KEY?region=NAME``. Without ``audit``
+    it does not look at what runs.
+    """
 
     eventKey: Line
     explanations: ExplanationSettings = ExplanationSettings()
+    audit: AuditSettings | None = None
     resyncSeconds: Annotated[int, Field(ge=1, le=3600)] = 30
     liveness: Listener | None = None
 

@@ -24,6 +24,7 @@ from signoff.desk.freezing import Stale
 from signoff.errors import SignoffError
 from signoff.metrics import BUCKETS, new_registry
 from signoff.metrics.archive import ArchiveMetrics
+from signoff.operator.audit_metrics import AuditMetrics
 from signoff.operator.status import Phase, State
 
 SLOW: Final = (*BUCKETS, 30.0, 60.0)
@@ -47,6 +48,7 @@ class OperatorMetrics:
         self._freezes = {outcome: freezes.labels(outcome) for outcome in STEPS}
         self._fetches = _Fetches(self.registry)
         self._looks = Histogram("signoff_reconcile_seconds", "How long one look at a promotion took.", buckets=SLOW, registry=self.registry)
+        self.audit: Final = AuditMetrics(self.registry)
         self._queue = Gauge("signoff_reconcile_queue", "Promotions that wait for a look.", registry=self.registry)
         self._reached = Gauge(
             "signoff_apiserver_last_reached_timestamp_seconds", "When the API server last answered (Unix time).", registry=self.registry

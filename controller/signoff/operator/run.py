@@ -4,7 +4,8 @@
    Nothing is kept in annotations, and there are no finalizers: a stopped operator holds nobody up.
 2. One promotion is reconciled by one worker at a time; while it is, another report asks for one more look afterwards.
 3. What is not ended is looked at again by itself: soon where something was out of reach (with growing pauses), at the resync otherwise.
-4. Where nothing is to be done the API server is asked all the same at each resync, so that its absence shows.
+4. What runs is audited beside it, by one worker of its own.
+5. Where nothing is to be done the API server is asked all the same at each resync, so that its absence shows.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import kopf
 
 from signoff import watching
 from signoff.errors import SignoffError
+from signoff.operator.audit import Auditor
 from signoff.operator.reconcile import LATER, OUT_OF_REACH, SOON, Operator, reconcile
 from signoff.operator.status import State, status_of
 from signoff.record.canonical import Json
@@ -159,8 +161,8 @@ def _name(promotion: Mapping[str, Json]) -> Key:
     return (str(metadata.get("namespace")), str(metadata.get("name"))) if isinstance(metadata, Mapping) else ("", "")
 
 
-def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
-    """Return kopf's handlers for an operator."""
+def registry(operator: Operator, resync: float, auditor: Auditor | None = None) -> kopf.OperatorRegistry:
+    """Return kopf's handlers for an operator, which audits what runs where there is an ``auditor``."""
     handlers = kopf.OperatorRegistry()
     queue = Queue(operator, resync)
     operator.metrics.queue(queue.depth)
@@ -171,9 +173,13 @@ def registry(operator: Operator, resync: float) -> kopf.OperatorRegistry:
         watching.settle(settings)
         workers.extend(asyncio.create_task(queue.work()) for _ in range(_WORKERS))
         workers.append(asyncio.create_task(_ask_regularly(operator, resync)))
+        if auditor is not None:
+            workers.append(asyncio.create_task(_audit_regularly(auditor)))
 
     @kopf.on.cleanup(registry=handlers)
     async def stop(**_: Any) -> None:
+        if auditor is not None:
+            auditor.stop()
         for worker in workers:
             worker.cancel()
 
@@ -205,6 +211,12 @@ async def _ask_regularly(operator: Operator, pause: float) -> None:
         with suppress(SignoffError):
             await asyncio.to_thread(operator.cluster.policies)
         await asyncio.sleep(pause)
+
+
+async def _audit_regularly(auditor: Auditor) -> None:
+    while True:
+        await asyncio.to_thread(auditor.run)
+        await asyncio.sleep(auditor.pause)
 
 
 def now() -> datetime:

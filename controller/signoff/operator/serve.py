@@ -5,6 +5,7 @@ from __future__ import annotations
 from signoff import apiserver, watching
 from signoff.config import OperatorConfig
 from signoff.metrics.listener import serve_metrics
+from signoff.operator.audit import Auditor
 from signoff.operator.cluster import Cluster, MeteredApi
 from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.reconcile import Operator
@@ -17,9 +18,10 @@ def run(config: OperatorConfig) -> None:
     metrics = OperatorMetrics()
     store, reader = open_archive(config, metrics.archive)
     prove(store)
+    api = MeteredApi(apiserver.settings(config.kubeconfig), metrics.reached)
     operator = Operator(
         cluster_name=config.cluster,
-        cluster=Cluster(MeteredApi(apiserver.settings(config.kubeconfig), metrics.reached)),
+        cluster=Cluster(api),
         store=store,
         reader=reader,
         signer=signer(config.eventKey, "event", reader.trust, config.cluster),
@@ -28,5 +30,6 @@ def run(config: OperatorConfig) -> None:
         metrics=metrics,
     )
     serve_metrics(metrics.registry, config.metrics)
-    handlers = registry(operator, float(config.resyncSeconds))
+    auditor = None if config.audit is None else Auditor(config.cluster, api, reader, config.audit, now, metrics.audit)
+    handlers = registry(operator, float(config.resyncSeconds), auditor)
     watching.watch(handlers, config.kubeconfig, config.liveness)
