@@ -58,10 +58,10 @@ Way = Callable[[str, Literal["archive", "cluster"], str], str]
 class Bank:
     """signoff installed on a running control plane. Use it as a context manager.
 
-    `operator` are changes to the operators' configuration; `clock` is a file by which webhooks and operators are ahead of time; with
-    `four_eyes` Paula and Pia must agree to each policy; `way` may lead the processes past a proxy (to the API server by TLS, with a
-    certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration files are
-    written (`<name>.yaml`), and the processes are left to the caller.
+    `operator` and `webhook` are changes to the processes' configuration; `clock` is a file by which webhooks and operators are ahead of
+    time; with `four_eyes` Paula and Pia must agree to each policy; `way` may lead the processes past a proxy (to the API server by TLS,
+    with a certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration
+    files are written (`<name>.yaml`), and the processes are left to the caller.
 
     With `portal` people decide in the browser as well: by this identity provider, whom the trust file then names.
 
@@ -75,6 +75,7 @@ class Bank:
         work: Path,
         *,
         operator: Mapping[str, Any] | None = None,
+        webhook: Mapping[str, Any] | None = None,
         archive: Literal["file", "s3"] = "file",
         webhooks: int = 1,
         operators: int = 1,
@@ -107,6 +108,7 @@ class Bank:
         self.engines = ("engine",) if engine else ()
         self._four_eyes = four_eyes
         self._operator_changes = dict(operator or {})
+        self._webhook_changes = dict(webhook or {})
         self._way = way
         self._start = start
         self._clock = clock
@@ -208,6 +210,8 @@ class Bank:
             "webhook": {"outside": {"enabled": True, "gateUrl": self.gate_url, "doorUrl": self.door_url, "caBundle": ca}},
             "engine": {"enabled": bool(self.engines)},
             "portal": {"enabled": bool(self.portals)},
+            # What the operator is configured to do says which roles are bound.
+            "operator": {"config": {key: value for key, value in self._operator_changes.items() if key == "audit"}},
             "rbac": {"explanationConfigMapNamespaces": ["credit"]},
             "guards": {"namespaceLabelAdministrators": {"groups": ["system:masters", "platform"]}},
         }
@@ -351,6 +355,7 @@ class Bank:
                 "clientNames": ["kube-apiserver"],
             },
             **self._identity(),
+            **self._webhook_changes,
         }
 
     def _identity(self) -> dict[str, Any]:
