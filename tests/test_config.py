@@ -56,7 +56,12 @@ PORTAL: Config = {
     "tls": {"certificate": "/etc/signoff/tls/tls.crt", "key": "/etc/signoff/tls/tls.key"},
     "provider": {"issuer": "https://login.bank.example", "clientId": "signoff", "clientSecret": "/etc/signoff/client/secret"},
 }
-MODELS = {"webhook": (WebhookConfig, WEBHOOK), "operator": (OperatorConfig, OPERATOR), "engine": (EngineConfig, ENGINE), "portal": (PortalConfig, PORTAL)}
+MODELS = {
+    "webhook": (WebhookConfig, WEBHOOK),
+    "operator": (OperatorConfig, OPERATOR),
+    "engine": (EngineConfig, ENGINE),
+    "portal": (PortalConfig, PORTAL),
+}
 
 Read = Callable[[str, object], Any]
 

@@ -199,3 +199,20 @@ def test_names_of_files_cannot_act_on_a_terminal(site: Site, tmp_path: Path) -> 
     (tmp_path / "a\x1b[2J.yaml").write_text("a: [", encoding="utf-8")
     ran = check(site, tmp_path)
     assert (ran.code, "\x1b" in ran.out, "[U+001B]" in ran.out) == (2, False, True)
+
+
+@pytest.mark.parametrize(
+    ("tier", "code", "says"),
+    [
+        ("tier-2", 0, "1 workload: 1 admitted"),
+        ("tier-1", 1, "promoted in tier-2, and the namespace takes tier-1 or stricter"),
+        ("gold", 2, "signoff.dev/minimum-tier=gold, and tiers are"),
+    ],
+)
+def test_the_minimum_tier_is_that_of_the_namespaces_manifest(site: Site, tmp_path: Path, tier: str, code: int, says: str) -> None:
+    site.promoted()
+    labels = {"signoff.dev/environment": "production", "signoff.dev/minimum-tier": tier}
+    manifest(tmp_path, {**NAMESPACE, "metadata": {"name": "credit", "labels": labels}}, "deploy/namespace.yaml")
+    manifest(tmp_path, deployment(PROMOTED), "deploy/workload.yaml")
+    ran = check(site, tmp_path / "deploy", place=["--cluster", "demo"])
+    assert (ran.code, says in " ".join(ran.out.split())) == (code, True), ran.out + ran.err

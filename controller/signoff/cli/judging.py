@@ -15,7 +15,7 @@ from typing import Final
 
 from signoff.cli.manifest_files import Document
 from signoff.errors import SignoffError
-from signoff.gate.labels import ENVIRONMENT_LABEL
+from signoff.gate.labels import ENVIRONMENT_LABEL, MINIMUM_TIER_LABEL, place_of, unclear
 from signoff.gate.lookup import keys, look_up
 from signoff.gate.memory import Memory
 from signoff.gate.verdict import Archived, Circumstances, Exemption, Finding, Unknown, Verdict, digests_asked, judge, tags_asked
@@ -23,7 +23,6 @@ from signoff.gate.workloads import WORKLOADS, UnreadableWorkload, WorkloadRefere
 from signoff.record.canonical import Json
 from signoff.record.values import Digest
 from signoff.verify.reader import Found, Reader
-from signoff.verify.verifier import Place
 
 _PATIENCE: Final = 300.0
 """Seconds for one digest. No API server waits: a slow archive is waited for, and the store ends what hangs."""
@@ -96,7 +95,7 @@ def judge_documents(
     now = datetime.now(UTC)
     memory = Memory(lambda key: look_up(reader, key, cluster, now), time.monotonic, deadline=_PATIENCE)
     asked = _Asked(reader, memory, cluster, exemptions, now)
-    environments = _environments(known)
+    environments, tiers = _labelled(known, ENVIRONMENT_LABEL), _labelled(known, MINIMUM_TIER_LABEL)
     judged: list[Judged] = []
     not_judged: list[Source] = []
     passed_over = 0
@@ -105,7 +104,7 @@ def judge_documents(
         step(str(source))
         if (document.api_version, document.kind) in _GATED:
             named = frozenset({environment}) if environment else environments.get(source.namespace, frozenset())
-            judged.append(_judged(document, source, named, asked))
+            judged.append(_judged(document, source, named, tiers.get(source.namespace, frozenset()), asked))
         elif _names_images(document):
             not_judged.append(source)
         else:
@@ -113,15 +112,18 @@ def judge_documents(
     return Judgement(tuple(judged), tuple(not_judged), passed_over)
 
 
-def _judged(document: Document, source: Source, environments: frozenset[str], asked: _Asked) -> Judged:
+def _judged(document: Document, source: Source, environments: frozenset[str], tiers: frozenset[str], asked: _Asked) -> Judged:
     environment = next(iter(environments)) if len(environments) == 1 else ""
     try:
         uses = references(document.value, kind=document.kind, api_version=document.api_version)
     except UnreadableWorkload as error:
         finding = Finding(error.where or "object", "(no image could be read)", error.what, error.mend or "correct the object")
         return Judged(source, environment, Verdict((finding,), ()))
-    around = Circumstances(Place(environment, asked.cluster, source.namespace), asked.now, asked.exemptions)
+    labels = {ENVIRONMENT_LABEL: environment, **({MINIMUM_TIER_LABEL: min(tiers)} if tiers else {})}  # tier-1 is the strictest
+    around = Circumstances(place_of(labels, asked.cluster, source.namespace), asked.now, asked.exemptions)
     found = _found(uses, around, environments, asked.memory)
+    unsure = [unclear({**labels, MINIMUM_TIER_LABEL: one}, source.namespace) for one in sorted(tiers)] if environment else []
+    found = next((dict.fromkeys(found, one) for one in unsure if one is not None), found)
     verdict = judge(uses, uses.uses, Archived(found, _pins(uses, environment, asked.reader)), around)
     return Judged(source, environment, verdict if environment else _with_mend(verdict))
 
@@ -155,16 +157,17 @@ def _pins(uses: WorkloadReferences, environment: str, reader: Reader) -> dict[tu
     return pins
 
 
-def _environments(documents: Iterable[Document]) -> dict[str, frozenset[str]]:
+def _labelled(documents: Iterable[Document], label: str) -> dict[str, frozenset[str]]:
+    """Return what manifests of namespaces say under a label, by the namespace's name."""
     found: dict[str, frozenset[str]] = {}
     for document in documents:
         if (document.api_version, document.kind) != ("v1", "Namespace"):
             continue
         labels = _object(_object(document.value, "metadata"), "labels")
-        label = labels.get(ENVIRONMENT_LABEL)
-        if isinstance(label, str) and label:
+        said = labels.get(label)
+        if isinstance(said, str) and (said or label == MINIMUM_TIER_LABEL):
             name = _source(document, "").name
-            found[name] = found.get(name, frozenset()) | {label}
+            found[name] = found.get(name, frozenset()) | {said}
     return found
 
 
