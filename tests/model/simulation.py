@@ -58,7 +58,9 @@ class Simulation:
         cluster: Any = WebhooksCluster(self.api, bank.LABELS, bank.MAY_APPROVE, bank.MAY_CORRECT, bank.WAYS)
         store = Reached(self.archive)
         signer, now = self.keyring.signer("seal"), self.archive.clock.now
-        self._witness = Witness(CLUSTER, cluster, store, Reader(store, self._trust), signer, bank.issuers(), now, PENDING, self._revoked)
+        self._witness = Witness(
+            CLUSTER, cluster, store, Reader(store, self._trust), signer, bank.issuers(), now, PENDING, revoked=self._revoked
+        )
 
     def _revoked(self, event: Digest, words: str) -> None:
         self._gate.memory.revoke(event, words)
