@@ -241,6 +241,8 @@ class Bank:
 
     def _init_archive(self) -> None:
         if self._is_heir:
+            if self._provider is not None:
+                self._provider.allow(f"{self.portal_url}/callback")
             return
         if self._shares is not None:
             self._join()

@@ -11,7 +11,10 @@ from pathlib import Path
 
 from controlplane import ControlPlane, ControlPlaneError
 from controlplane.bank import BEN, CARLA, Bank
-from demo import afterwards, policies, scenes
+from controlplane.idp import EmbeddedProvider
+from controlplane.oidc import Provider
+from controlplane.people import PEOPLE
+from demo import afterwards, browser, policies, scenes
 from demo.stage import SceneError, Stage
 
 
@@ -29,15 +32,18 @@ def main() -> int:
             print("Starting etcd, kube-apiserver, kube-controller-manager, kube-scheduler and kwok …", flush=True)
             with ControlPlane(Path(folder) / "control-plane") as plane:
                 print("Installing signoff by its chart, and starting its webhook, operator and policy engine …", flush=True)
-                with Bank(plane, Path(folder) / "bank", engine=True) as bank:
+                with (
+                    EmbeddedProvider(Path(folder) / "provider") as provider,
+                    Bank(plane, Path(folder) / "bank", engine=True, portal=provider) as bank,
+                ):
                     print(f"Ready after {time.monotonic() - began:.0f} s.", flush=True)
-                    return _play(bank, plane, Path(folder), arguments)
+                    return _play(bank, plane, provider, Path(folder), arguments)
         except (SceneError, ControlPlaneError) as error:
             print(f"\nThe demo ends here: {error}", file=sys.stderr)
             return 1
 
 
-def _play(bank: Bank, plane: ControlPlane, folder: Path, arguments: argparse.Namespace) -> int:
+def _play(bank: Bank, plane: ControlPlane, provider: Provider, folder: Path, arguments: argparse.Namespace) -> int:
     stage = Stage(bank)
     if arguments.without_gate:
         plane.kubectl("delete", "validatingwebhookconfiguration", "signoff-gate")
@@ -52,9 +58,9 @@ def _play(bank: Bank, plane: ControlPlane, folder: Path, arguments: argparse.Nam
     scenes.desk_again(stage, request)
     policies.committee(stage)
     policies.refreshed(stage)
-    policies.drifted(stage)
+    browser.decided(stage, provider, policies.drifted(stage))
     afterwards.revoked(stage, request)
-    with afterwards.rebuilt(stage, bank, folder, request) as anew:
+    with afterwards.rebuilt(stage, bank, provider, folder, request) as anew:
         print(f"\nEvery scene came out as told, in {stage.elapsed:.0f} s.", flush=True)
         if arguments.keep:
             _keep(anew, anew.control_plane)
@@ -69,7 +75,8 @@ def _keep(bank: Bank, plane: ControlPlane) -> None:
     print(f"  export KUBECONFIG={bank.kubeconfig(CARLA)}    # Carla, an approver")
     print(f"  export KUBECONFIG={plane.installer_kubeconfig()}    # whoever installs; system:masters")
     print(f"  export PATH={Path(sys.executable).parent}:$PATH     # signoff, kubectl signoff")
-    print(f"\nThe archive lies in {bank.archive_folder}, the logs in {bank.work} and {plane.logs}.\nCtrl-C ends all of it.", flush=True)
+    print(f"\nThe portal is at {bank.portal_url}; sign in as {CARLA} with the password {PEOPLE[CARLA].password!r}.")
+    print(f"The archive lies in {bank.archive_folder}, the logs in {bank.work} and {plane.logs}.\nCtrl-C ends all of it.", flush=True)
     signal.sigwait({signal.SIGINT, signal.SIGTERM})
 
 

@@ -13,6 +13,7 @@ import yaml
 
 from controlplane import ControlPlane
 from controlplane.bank import BEN, CARLA, PAULA, RITA, Bank
+from controlplane.oidc import Provider
 from demo.scenes import EXAMPLE, NAME
 from demo.stage import ROOT, Stage
 
@@ -38,7 +39,7 @@ def revoked(stage: Stage, request: str) -> None:
 
 
 @contextmanager
-def rebuilt(stage: Stage, bank: Bank, folder: Path, request: str) -> Iterator[Bank]:
+def rebuilt(stage: Stage, bank: Bank, provider: Provider, folder: Path, request: str) -> Iterator[Bank]:
     """The cluster is thrown away; another over the same archive knows everything that was decided."""
     waiting = _waiting(stage, bank)
     stage.scene(
@@ -49,7 +50,10 @@ def rebuilt(stage: Stage, bank: Bank, folder: Path, request: str) -> Iterator[Ba
     bank.stop()
     bank.control_plane.end()
     stage.tell("The old control plane is gone. The new one starts …")
-    with ControlPlane(folder / "control-plane-2") as plane, Bank(plane, folder / "bank-2", shares=bank, engine=True) as anew:
+    with (
+        ControlPlane(folder / "control-plane-2") as plane,
+        Bank(plane, folder / "bank-2", shares=bank, engine=True, portal=provider) as anew,
+    ):
         stage.bank = anew
         stage.tell("The gate knows from the archive alone what may run, before any manifest is applied:")
         stage.run(BEN, f"kubectl create --dry-run=server -f {_renamed(stage)}", ends=1, says=("revoked by rita@bank.example",))

@@ -77,8 +77,8 @@ def refreshed(stage: Stage) -> None:
     )
 
 
-def drifted(stage: Stage) -> None:
-    """A drift goes to people, and the record says why."""
+def drifted(stage: Stage) -> str:
+    """A drift goes to people, and the record says why; returns the promotion's name."""
     stage.scene(
         "A week later the population has changed",
         "The same job, the same key, the same policy. The figures are others, and so the desk asks for the committee, and says why.",
@@ -91,6 +91,7 @@ def drifted(stage: Stage) -> None:
             stage.tell(f"{label}: {value}")
     stage.check(any(label.startswith("raised by") for label in inputs), "the frozen desk says which rule raised it, and over which check")
     stage.check(not _is_promoted(stage, name), "the engine has left it alone: it waits for people")
+    return name
 
 
 def _ask(stage: Stage, version: str, incumbent: str | None, check: tuple[Path, str] | None = None) -> str:
