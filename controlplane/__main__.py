@@ -1,6 +1,7 @@
 """The control plane on the command line.
 
-`binaries` brings every binary, downloaded or built if need be, and prints where each is; `up` runs a control plane until Ctrl-C or SIGTERM.
+`binaries` brings every binary, downloaded or built if need be, and Keycloak, and prints where each is; `up` runs a control plane until
+Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,8 +15,11 @@ from pathlib import Path
 from controlplane.binaries import BINARIES, resolve
 from controlplane.cluster import ControlPlane
 from controlplane.errors import ControlPlaneError
+from controlplane.keycloak_dist import keycloak
+from controlplane.keycloak_java import is_skipped
 
-ALL = (*BINARIES, "kubectl")
+KEYCLOAK = "keycloak"
+ALL = (*BINARIES, "kubectl", KEYCLOAK)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -36,7 +40,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _binaries(names: list[str]) -> int:
     for name in names or ALL:
-        sys.stdout.write(f"{name}\t{resolve(name)}\n")
+        if name == KEYCLOAK and is_skipped():
+            continue
+        sys.stdout.write(f"{name}\t{keycloak() if name == KEYCLOAK else resolve(name)}\n")
         sys.stdout.flush()
     return 0
 

@@ -234,7 +234,7 @@ def _download(binary: GoBinary, release: Release, way: str) -> bool:
     target, known = binary.downloaded(release), unreachable()
     try:
         checksum = published_checksum(release, STALL_SECONDS if way == DOWNLOAD else PATIENCE_SECONDS)
-        with Progress(f"{binary.name}: downloading {release.url}") as progress, _lock(progress):
+        with Progress(f"{binary.name}: downloading {release.url}") as progress, one_at_a_time(progress):
             if not target.exists():  # else somebody else brought it while we waited
                 fetch(release, checksum, target, progress.tick)
     except ReleaseUnavailableError as error:
@@ -249,7 +249,7 @@ def _download(binary: GoBinary, release: Release, way: str) -> bool:
 def _build(binary: GoBinary, cached: Path) -> None:
     go = _go(binary)
     cached.parent.mkdir(parents=True, exist_ok=True)
-    with Progress(f"{binary.name}: building from {binary.package}") as progress, _lock(progress):
+    with Progress(f"{binary.name}: building from {binary.package}") as progress, one_at_a_time(progress):
         if cached.exists():  # somebody else built it while we waited
             return
         built = cached.with_name(f".{binary.name}.{os.getpid()}")
@@ -291,7 +291,7 @@ def _run_build(binary: GoBinary, go: str, built: Path, progress: Progress) -> No
 
 
 @contextmanager
-def _lock(progress: Progress) -> Iterator[None]:
+def one_at_a_time(progress: Progress) -> Iterator[None]:
     """Hold the machine's one place for a download or build; the lock goes with the process, however it ends."""
     cache_folder().mkdir(parents=True, exist_ok=True)
     with (cache_folder() / "build.lock").open("w") as lock:

@@ -91,11 +91,11 @@ class SignedIn:
     id_token: str
 
 
-def exchange(provider: Provider, code: str, redirect_uri: str, verifier: str) -> httpx.Response:
-    """Show the code at the token endpoint, as the client does; the answer is left to the caller."""
+def exchange(provider: Provider, code: str, redirect_uri: str, verifier: str, secret: str | None = None) -> httpx.Response:
+    """Show the code at the token endpoint, as the client does, or with another `secret`; the answer is left to the caller."""
     given = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
     with provider.http() as client:
-        return client.post(provider.discovery()["token_endpoint"], data=given, auth=(provider.client_id, provider.client_secret))
+        return client.post(provider.discovery()["token_endpoint"], data=given, auth=(provider.client_id, secret or provider.client_secret))
 
 
 class Visitor(ABC):
