@@ -106,7 +106,7 @@ class EmbeddedProvider(Provider):
             log_config=None,
             access_log=False,
             loop="asyncio",
-            timeout_graceful_shutdown=2,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         self._thread = threading.Thread(target=self._server.run, name="identity provider", daemon=True)

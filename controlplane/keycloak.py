@@ -30,7 +30,7 @@ from controlplane.processes import Component
 if TYPE_CHECKING:
     from pathlib import Path
 
-READY_SECONDS: Final = 120.0
+READY_SECONDS: Final = 180.0
 PROBE_SECONDS: Final = 0.1
 GRACE_SECONDS: Final = 15.0
 _KEYS: Final = "org.keycloak.keys.KeyProvider"

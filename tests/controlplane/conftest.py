@@ -1,4 +1,4 @@
-"""The identity providers, each started once for the folder."""
+"""The identity providers, started for those who ask for them, and ended with their module: nobody else's tests run beside an idle Java."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from controlplane.oidc import Provider
 CALLBACK = "https://127.0.0.1:9/callback"  # nobody listens there
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedProvider]:
     with EmbeddedProvider(tmp_path_factory.mktemp("idp")) as provider:
         provider.allow(CALLBACK)
         yield provider
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def keycloak(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Keycloak]:
     if is_skipped():
         pytest.skip(f"{WAY_VARIABLE}={SKIP}")

@@ -1,8 +1,7 @@
-"""Keycloak as a part of tests: where it comes from, what is missing where it does not, and what it does on this machine."""
+"""Keycloak as a part of tests: where it comes from, and what is said where something for it is missing."""
 
 from __future__ import annotations
 
-import re
 import zipfile
 from pathlib import Path
 
@@ -11,13 +10,7 @@ import pytest
 from controlplane import keycloak_dist
 from controlplane.__main__ import main
 from controlplane.errors import BinaryUnavailableError
-from controlplane.keycloak import Keycloak
 from controlplane.keycloak_dist import VERSION
-from controlplane.people import CARLA
-from controlplane.signing_in import Asked, Forms
-
-CALLBACK = "https://127.0.0.1:9/callback"
-LISTEN = "0A"
 
 
 @pytest.fixture
@@ -71,26 +64,3 @@ def test_who_does_without_is_brought_none(bare: Path, monkeypatch: pytest.Monkey
     monkeypatch.setenv("SIGNOFF_KEYCLOAK", "no")
     assert main(["binaries", "keycloak"]) == 1
     assert "set it to skip" in capsys.readouterr().err
-
-
-@pytest.mark.keycloak
-def test_it_listens_on_loopback_alone(keycloak: Keycloak) -> None:
-    sockets = {path.readlink().name for path in Path(f"/proc/{keycloak.pid}/fd").iterdir() if path.is_symlink()}
-    listening = []
-    for table in ("tcp", "tcp6"):
-        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
-            words = line.split()
-            if words[3] == LISTEN and f"socket:[{words[9]}]" in sockets:
-                listening.append(words[1].partition(":")[0])
-    assert len(listening) >= 2
-    assert all(re.fullmatch(r"(0{16}FFFF0000)?0100007F", address) for address in listening)
-
-
-@pytest.mark.keycloak
-def test_address_and_sessions_outlive_a_restart(keycloak: Keycloak) -> None:
-    with Forms(keycloak) as browser:
-        browser.sign_in(CARLA, Asked(CALLBACK))
-        keycloak.stop()
-        keycloak.start()
-        assert not browser.sign_in(CARLA, Asked(CALLBACK)).was_asked
-    assert 0 < keycloak.seconds_to_start < 120

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -12,11 +14,13 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError
 from joserfc.jwk import KeySet
 
+from controlplane.keycloak import Keycloak
 from controlplane.oidc import Provider
 from controlplane.people import ANA, CARLA, PEOPLE
 from controlplane.signing_in import Asked, Chromium, Forms, SignInError, exchange
 
 CALLBACK = "https://127.0.0.1:9/callback"
+LISTENS = "0A"
 
 
 def verified(provider: Provider, token: str, keys: dict[str, Any] | None = None) -> dict[str, Any]:
@@ -173,3 +177,26 @@ def test_what_was_signed_before_the_key_changed_still_verifies(provider: Provide
     assert verified(provider, new)["nonce"] == "after"
     with pytest.raises(InvalidKeyIdError):  # whoever keeps the old set must ask again
         verified(provider, new, keys)
+
+
+def test_address_keys_and_sessions_outlive_a_restart(provider: Provider) -> None:
+    with Forms(provider) as browser:
+        before = browser.sign_in(CARLA, Asked(CALLBACK))
+        provider.stop()
+        provider.start()
+        after = browser.sign_in(CARLA, Asked(CALLBACK))
+    assert not after.was_asked
+    assert verified(provider, before.id_token)["iss"] == verified(provider, after.id_token)["iss"]
+
+
+@pytest.mark.keycloak
+def test_it_listens_on_loopback_alone(keycloak: Keycloak) -> None:
+    sockets = {path.readlink().name for path in Path(f"/proc/{keycloak.pid}/fd").iterdir() if path.is_symlink()}
+    listening = []
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            words = line.split()
+            if words[3] == LISTENS and f"socket:[{words[9]}]" in sockets:
+                listening.append(words[1].partition(":")[0])
+    assert len(listening) >= 2
+    assert all(re.fullmatch(r"(0{16}FFFF0000)?0100007F", address) for address in listening)
