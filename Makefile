@@ -1,5 +1,6 @@
 # `make demo` and `make test` set everything up by themselves. They need Python 3.11 or newer, and Go to build the control plane once
 # (or a folder of envtest binaries in KUBEBUILDER_ASSETS). What they build is kept in the user's cache and never built twice.
+# `make test` needs Java 17 or newer and Maven too, for Keycloak (SIGNOFF_KEYCLOAK=skip does without), and Chromium.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
