@@ -35,6 +35,7 @@ from signoff.verify.reader import Reader
 from signoff.verify.verifier import Verified
 
 PEOPLE_ISSUER = "https://login.bank.example"
+ASKED = "2026-03-02T09:14:07Z"
 STORED = datetime(2026, 3, 3, 10, 0, tzinfo=UTC)
 SPEC: dict[str, Any] = example("promotion.yaml")["spec"]  # type: ignore[assignment]
 NAME: str = example("promotion.yaml")["metadata"]["name"]  # type: ignore[assignment,index,call-overload]
@@ -120,17 +121,17 @@ class World:
         self.policies[digest] = Filed(bundle, STORED)
         return Published(name, read_policy(json.loads(content)), digest)
 
-    def submit(self, spec: Mapping[str, Any] = SPEC, by: Principal = BEN, name: str = NAME) -> WitnessedSubmission:
+    def submit(self, spec: Mapping[str, Any] = SPEC, by: Principal = BEN, name: str = NAME, at: str = ASKED) -> WitnessedSubmission:
         value = {
             "id": request_id(request_value("credit", name, dict(spec))),
             "promotion": {"namespace": "credit", "name": name},
             "cluster": "demo",
             "principal": as_json(by),
             "method": "client-certificate",
-            "time": "2026-03-02T09:14:07Z",
+            "time": at,
         }
         bundle = submission_bundle(parse(Submission, dumps(value), "submission"), self.seal_key)
-        witnessed = {"principal": as_json(by), "time": "2026-03-02T09:14:07Z", "bundle": b64encode(bundle)}
+        witnessed = {"principal": as_json(by), "time": at, "bundle": b64encode(bundle)}
         return parse(WitnessedSubmission, dumps(witnessed), "submission")
 
     def freeze(
@@ -142,6 +143,7 @@ class World:
         policies: tuple[Published, ...] | None = None,
         live: LiveIncumbent | None = None,
         live_tier: Tier | None = None,
+        at: str = ASKED,
     ) -> Frozen:
         read = read_spec(dict(spec))
         frozen = freeze_request(
@@ -151,7 +153,7 @@ class World:
                 spec_value=dict(spec),
                 spec=read,
                 cluster="demo",
-                submissions=(self.submit(spec, by, name),),
+                submissions=(self.submit(spec, by, name, at),),
                 route=route(read, policies or (self.published,), History(live.version if live is not None else "", live_tier)),
                 live=live,
                 explanation=example_explanation(),

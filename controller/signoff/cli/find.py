@@ -13,7 +13,7 @@ from signoff.cli.progress import progress
 from signoff.errors import SignoffError
 from signoff.gate.reference import BadReference, parse_reference
 from signoff.record.bundle import MAX_BUNDLE, open_bundle
-from signoff.record.values import RecordError, RequestId, parse_digest
+from signoff.record.values import Digest, RecordError, RequestId, parse_digest
 
 SHORTEST: Final = 8
 _ID: Final = re.compile(r"[0-9a-f]{8,64}")
@@ -60,6 +60,21 @@ def requests(store: Store, text: str, environment: str | None) -> tuple[RequestI
         except NotFound:
             return ()
     return tuple(sorted(found))
+
+
+def of_model(store: Store, name: str, environment: str | None) -> tuple[RequestId, ...]:
+    """Return the requests that the archive's pointers know of a model: those that were decided, and those of which a writer was stopped."""
+    return _pointed(store, layout.models_prefix(name, environment or _ANYWHERE), environment)
+
+
+def of_digest(store: Store, digest: Digest, environment: str | None) -> tuple[RequestId, ...]:
+    """Return the requests that the archive's pointers know of an image or artefact: promotions, under whatever name."""
+    return _pointed(store, layout.subject_prefix(digest, environment or _ANYWHERE), environment)
+
+
+def _pointed(store: Store, prefix: str, environment: str | None) -> tuple[RequestId, ...]:
+    wanted = prefix if environment else prefix.removesuffix(f"{_ANYWHERE}/")
+    return tuple(sorted({RequestId(layout.pointed_id(key)) for key in store.list(wanted)}))
 
 
 def tag_of(text: str) -> str | None:

@@ -31,6 +31,7 @@ COMMANDS: Final = {
     "audit": "The gate's verdict on what runs in a cluster.",
     "adopt": "Draft promotions for what runs without one.",
     "why": "Who approved this, under which policy, against what.",
+    "history": "All that was asked, decided and corrected of a model.",
     "desk": "Write out the frozen bytes that were decided on.",
     "verify": "Verify one event, or the whole archive.",
     "export-table": "The archive as a table for SQL, in Parquet.",
@@ -40,8 +41,8 @@ _MODULES: Final = {"audit": "audit_cluster"}
 """Where a command's module bears another name: `audit` is the archive's."""
 _ABOUT = """No event, no deploy: keeps the evidence of model promotions and makes the cluster obey it.
 
-A promotion's way: draft it, apply it with kubectl, approve it; from then on the gate lets its image run, and why, desk and verify
-answer for it from the archive alone."""
+A promotion's way: draft it, apply it with kubectl, approve it; from then on the gate lets its image run, and why, history, desk
+and verify answer for it from the archive alone."""
 
 
 class Program(click.Group):
