@@ -1,4 +1,4 @@
-"""The hands of an audit: the processes that look at an archive's objects.
+"""The hands of an audit: the processes that look at an archive's objects, or do other work on each of its keys.
 
 1. Each process opens the store and reads the trust file for itself.
 2. What they come to is told in the order of keys, whichever process was faster; a bounded number of keys is on the way.
@@ -12,14 +12,14 @@ from __future__ import annotations
 import multiprocessing
 import signal
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from itertools import chain, islice
-from typing import Final
+from typing import Final, TypeAlias, TypeVar
 
 from signoff.cli import reach
 from signoff.cli.audit_objects import Look, Looked
@@ -39,6 +39,10 @@ class Place:
     trust: str
 
 
+Found = TypeVar("Found")
+Work: TypeAlias = Callable[[Place, Sequence[str]], list[Found]]
+
+
 class Lost(SignoffError):
     """A process of the audit ended before its work did."""
 
@@ -49,14 +53,21 @@ def all_looked(reader: Reader, place: Place, jobs: int, judged: Callable[[str], 
     first = list(islice(keys, FEW))
     if jobs == 1 or len(first) < FEW:
         yield from (Looked(key, ()) if judged(key) else Look(reader, key).looked() for key in chain(first, keys))
-    else:
-        yield from _by_many(place, jobs, chain(first, keys), judged)
+        return
+    for key, looked in by_many(place, jobs, chain(first, keys), _look, judged):
+        yield Looked(key, ()) if looked is None else looked
 
 
-def _by_many(place: Place, jobs: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
+def by_many(
+    place: Place, jobs: int, keys: Iterator[str], work: Work[Found], spared: Callable[[str], bool] = lambda _: False
+) -> Iterator[tuple[str, Found | None]]:
+    """Yield each key with what ``work``, in other processes, made of it (rule 2); None for those that are spared. `Lost` as in rule 3.
+
+    ``work`` is given the place and some keys, must be known by its name in a module, and returns one thing for each key, in their order.
+    """
     try:
         with pool_of(jobs) as pool:
-            yield from _in_order(pool, place, jobs * AHEAD, keys, judged)
+            yield from _in_order(pool, place, jobs * AHEAD, keys, work, spared)
     except BrokenProcessPool:
         raise Lost(
             "a process that verified a part of the archive ended before it was done, so nothing is told about the whole",
@@ -77,17 +88,19 @@ def pool_of(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _in_order(pool: ProcessPoolExecutor, place: Place, ahead: int, keys: Iterator[str], judged: Callable[[str], bool]) -> Iterator[Looked]:
-    waiting: deque[tuple[tuple[str, ...], frozenset[str], Future[list[Looked]]]] = deque()
+def _in_order(
+    pool: ProcessPoolExecutor, place: Place, ahead: int, keys: Iterator[str], work: Work[Found], spared: Callable[[str], bool]
+) -> Iterator[tuple[str, Found | None]]:
+    waiting: deque[tuple[tuple[str, ...], list[str], Future[list[Found]]]] = deque()
     while True:
         while len(waiting) < ahead and (some := tuple(islice(keys, AT_ONCE))):
-            spared = frozenset(filter(judged, some))
-            waiting.append((some, spared, pool.submit(_look, place, [key for key in some if key not in spared])))
+            due = [key for key in some if not spared(key)]
+            waiting.append((some, due, pool.submit(work, place, due)))
         if not waiting:
             return
-        some, spared, looking = waiting.popleft()
-        looked = {one.key: one for one in looking.result()}
-        yield from (Looked(key, ()) if key in spared else looked[key] for key in some)
+        some, due, working = waiting.popleft()
+        found = dict(zip(due, working.result(), strict=True))
+        yield from ((key, found.get(key)) for key in some)
 
 
 def _begin() -> None:
@@ -100,5 +113,5 @@ def reader_of(place: Place) -> Reader:
     return reach.reader(place.archive, place.trust)
 
 
-def _look(place: Place, keys: Iterable[str]) -> list[Looked]:
+def _look(place: Place, keys: Sequence[str]) -> list[Looked]:
     return [Look(reader_of(place), key).looked() for key in keys]

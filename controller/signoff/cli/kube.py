@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
 from kubernetes import client, config
@@ -100,6 +100,12 @@ class Cluster:
             except ClusterError:
                 untold.append(namespace)
         return tuple(found), tuple(untold)
+
+    def pods(self, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield each Pod of a namespace that has not ended, by name, and the digests that it names; `SignoffError` where refused."""
+        from signoff.operator.cluster import Cluster as Watched  # noqa: PLC0415 - it reads Pods as the operator does
+
+        yield from Watched(self.api).pods(namespace)
 
     def policy(self, name: str) -> Object:
         """Return a PromotionPolicy."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, get_args
@@ -11,23 +11,19 @@ import click
 
 from signoff.cli import agree, options, output, reach
 from signoff.cli.account import asks
+from signoff.cli.policy_files import of_kind, one_document, policy_in, refuse_twice
 from signoff.decision.checks import measured
-from signoff.errors import SignoffError
-from signoff.manifests import MAX_BYTES, documents
 from signoff.policy.cases import Case, as_expected, read_table, run_case
-from signoff.policy.conditions import check_conditions
 from signoff.policy.facts import History, Measured, facts_of
 from signoff.policy.routing import Judged, Step, judge_strictly, route
-from signoff.policy.schema import Published, read_policy
-from signoff.record.canonical import Json, dumps
+from signoff.policy.schema import Published
+from signoff.record.canonical import Json
 from signoff.record.check import opened, require_checks
 from signoff.record.freeze import Tier
 from signoff.record.promotion import as_json
 from signoff.record.request import KIND, Spec, read_spec
 from signoff.record.trust import MAX_TRUST, read_trust
-from signoff.record.values import sha256
 
-_POLICY_KIND: Final = "PromotionPolicy"
 _ALL: Final = """  signoff policy test policy.yaml cases.yaml
   signoff policy explain policy.yaml --promotion promotion.yaml --live 2.3.0 tier-2
   signoff policy agree credit-models"""
@@ -59,7 +55,7 @@ def test(policy: Path, cases: Path, form: str) -> int:
 
     Exit code: 0 all cases come out as they say, 1 one does not, 2 a file could not be read.
     """
-    tried, table = _policy(policy), read_table(_one(cases), str(cases))
+    tried, table = policy_in(policy), read_table(one_document(cases), str(cases))
     told = [(case, run_case(table, case, tried)) for case in table.cases]
     unreached = sorted(_names(tried) - {judged.rule for _, judged in told if judged is not None})
     failed = [case for case, judged in told if not as_expected(case, judged)]
@@ -101,10 +97,8 @@ def explain(policies: Sequence[Path], promotion: Path, live: tuple[str, Tier] | 
     spec = _promotion(promotion)
     history = _history(live, spec)
     checks = _checks(spec, trust, history)
-    tried = [_policy(path) for path in policies]
-    names = [one.name for one in tried]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise SignoffError(f"two policies bear the name {min(twice)}", where="POLICIES", mend="give each once, as a cluster has it")
+    tried = [policy_in(path) for path in policies]
+    refuse_twice(tried, "POLICIES")
     seen = facts_of(spec, history, checks)
     judged = [judge_strictly(one, seen) for one in tried if one.spec.speaks_of(spec.model.name, spec.target.namespaces)]
     if form == "text":
@@ -182,19 +176,8 @@ def _names(policy: Published) -> set[str]:
     return {rule.name for rule in (*policy.spec.rules, *policy.spec.raising)}
 
 
-def _policy(path: Path) -> Published:
-    manifest = _of_kind(path, _POLICY_KIND)
-    metadata = manifest.get("metadata")
-    name = metadata.get("name") if isinstance(metadata, Mapping) else None
-    if not isinstance(name, str) or not name:
-        raise SignoffError("the policy bears no name", where=f"{path}: metadata.name", mend="give it one")
-    spec = read_policy(manifest.get("spec"), f"{path}: spec")
-    check_conditions(spec, f"{path}: spec")
-    return Published(name, spec, sha256(dumps(manifest.get("spec"))))
-
-
 def _promotion(path: Path) -> Spec:
-    return read_spec(_of_kind(path, KIND).get("spec"), f"{path}: spec")
+    return read_spec(of_kind(path, KIND).get("spec"), f"{path}: spec")
 
 
 def _history(live: tuple[str, Tier] | None, spec: Spec) -> History:
@@ -210,23 +193,3 @@ def _checks(spec: Spec, trust: Path | None, history: History) -> tuple[Measured,
         return measured(spec, read_trust(reach.file_bytes(trust, MAX_TRUST), str(trust)), datetime.now(UTC), history.live)
     flaw = "nobody has looked at its signature; name the trust file (--trust)"
     return tuple(Measured(one.bundle.digest, one.bundle.key_id, {}, flaw=flaw) for one in opened(spec))
-
-
-def _of_kind(path: Path, kind: str) -> Mapping[str, Json]:
-    found = [one for one in _documents(path) if isinstance(one, Mapping) and one.get("kind") == kind]
-    if len(found) != 1:
-        raise SignoffError(
-            f"holds {len(found)} documents of kind {kind}, and one is wanted", where=str(path), mend="give the file that was meant"
-        )
-    return found[0]
-
-
-def _one(path: Path) -> Json:
-    found = list(_documents(path))
-    if len(found) != 1:
-        raise SignoffError(f"holds {len(found)} documents, and one is wanted", where=str(path), mend="put the table into a file of its own")
-    return found[0]
-
-
-def _documents(path: Path) -> Iterator[Json]:
-    return documents(reach.file_bytes(path, MAX_BYTES), str(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
@@ -97,19 +97,20 @@ class Cluster:
 
     def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[str, ...]:
         """Return the Pods (namespace/name) that name one of these digests as an image and have not ended."""
-        found: list[str] = []
-        for namespace in namespaces:
-            more = ""
-            while True:
-                try:
-                    page = self._core.list_namespaced_pod(namespace, limit=_PAGE, _continue=more or None, _request_timeout=_TIMEOUT)
-                except (ApiException, HTTPError) as error:
-                    raise _failed(f"pods of {namespace}", error) from None
-                found += [f"{namespace}/{cast('Any', pod).metadata.name}" for pod in page.items if _names(pod, digests)]
-                more = cast("Any", page).metadata._continue or ""  # noqa: SLF001 - so the client names the field `continue`
-                if not more:
-                    break
-        return tuple(found)
+        return tuple(f"{namespace}/{name}" for namespace in namespaces for name, named in self.pods(namespace) if named & digests)
+
+    def pods(self, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
+        """Yield each Pod of a namespace that has not ended, by name, and the digests that it names as images; page by page."""
+        more = ""
+        while True:
+            try:
+                page = self._core.list_namespaced_pod(namespace, limit=_PAGE, _continue=more or None, _request_timeout=_TIMEOUT)
+            except (ApiException, HTTPError) as error:
+                raise _failed(f"pods of {namespace}", error) from None
+            yield from ((str(cast("Any", pod).metadata.name), _named(pod)) for pod in page.items if not _has_ended(pod))
+            more = cast("Any", page).metadata._continue or ""  # noqa: SLF001 - so the client names the field `continue`
+            if not more:
+                return
 
     def config_map_key(self, namespace: str, name: str, key: str) -> bytes:
         """Return a key of a ConfigMap; `CannotFetch` where there is none or the operator may not read it."""
@@ -158,13 +159,15 @@ class Cluster:
             LOG.warning("%s", _failed(f"event about modelpromotion {metadata['namespace']}/{metadata['name']}", error))
 
 
-def _names(pod: Any, digests: frozenset[Digest]) -> bool:
-    if pod.status is not None and pod.status.phase in {"Succeeded", "Failed"}:
-        return False
+def _has_ended(pod: Any) -> bool:
+    return pod.status is not None and pod.status.phase in {"Succeeded", "Failed"}
+
+
+def _named(pod: Any) -> frozenset[str]:
     spec = pod.spec
     images = [one.image for one in (*spec.containers, *(spec.init_containers or ()), *(spec.ephemeral_containers or ()))]
     images += [volume.image.reference for volume in spec.volumes or () if volume.image is not None]
-    return any(str(image).partition("@")[2] in digests for image in images)
+    return frozenset(str(image).partition("@")[2] for image in images) - {""}
 
 
 def _failed(what: str, error: ApiException | HTTPError) -> ClusterError:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from threading import Lock
 from typing import Final
 
@@ -212,12 +213,12 @@ class Reader:
                 first = other
         return first
 
-    def history_for(self, target: Target, live: LiveIncumbent | None) -> History:
+    def history_for(self, target: Target, live: LiveIncumbent | None, as_of: datetime | None = None) -> History:
         """Return what rules are told of a live version: the event that promoted it is read and verified, and says its tier.
 
         What went live in an emergency, or for less than the whole target, or was revoked, is passed over for what was live before it:
         nobody is routed more laxly for having hurried, or for having been let into another place. What does not count under this trust file
-        ends the history.
+        ends the history. ``as_of`` (aware): as the archive stood then, whatever was revoked or decided in full since; None: as it stands.
         """
         owed, shown = False, live.shown if live is not None else None
         for number in range(MAX_HISTORY):
@@ -234,9 +235,11 @@ class Reader:
                     f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it"
                 )
             if number == 0 and verified.is_emergency:
-                owed = self.decided_in_full(verified) is None
+                full = self.decided_in_full(verified)
+                owed = full is None or _since(full.stored_at, as_of)
             whole = not verified.is_emergency and _covers(verified.freeze.request.spec.target, target)
-            if whole and self.revoked(verified) is None:
+            revoked = self.revoked(verified) if whole else None
+            if whole and (revoked is None or _since(revoked.stored_at, as_of)):
                 return History(live.version, verified.freeze.route.tier, owed, shown, passed_over=number > 0)
             live = verified.freeze.live
         raise CouldNotTell(f"more than {MAX_HISTORY} versions, one after the other", where="incumbent")
@@ -282,6 +285,11 @@ def _answers_for(other: Verified, hurried: Verified) -> bool:
 def _covers(target: Target, other: Target) -> bool:
     """Whether whatever may run in ``other`` may run in ``target``; both are of one environment."""
     return set(other.clusters) <= set(target.clusters) and set(other.namespaces) <= set(target.namespaces)
+
+
+def _since(stored_at: datetime | None, as_of: datetime | None) -> bool:
+    """Whether the store took something only after a time that is asked about."""
+    return stored_at is not None and as_of is not None and stored_at > as_of
 
 
 def _later(verified: Verified, than: Verified) -> bool:
