@@ -14,6 +14,7 @@ from builders import example, example_explanation
 from signoff.archive import layout
 from signoff.archive.file import FileStore
 from signoff.archive.write import create_or_same, write_blob
+from signoff.decision.checks import measured
 from signoff.decision.corrections import correction_bundle
 from signoff.decision.seals import Filed, delegation_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.desk.freezing import Frozen, Gathered, freeze_request
@@ -144,8 +145,12 @@ class World:
         live: LiveIncumbent | None = None,
         live_tier: Tier | None = None,
         at: str = ASKED,
+        derived: bool = False,
     ) -> Frozen:
+        """Freeze a request; ``derived``: with the history and the checks that the archive gives, as the operator does."""
         read = read_spec(dict(spec))
+        history = self.reader.history_for(read.target, live) if derived else History(live.version if live is not None else "", live_tier)
+        checks = measured(read, self.trust, datetime.now(UTC), history.live) if derived else ()
         frozen = freeze_request(
             Gathered(
                 namespace="credit",
@@ -154,7 +159,7 @@ class World:
                 spec=read,
                 cluster="demo",
                 submissions=(self.submit(spec, by, name, at),),
-                route=route(read, policies or (self.published,), History(live.version if live is not None else "", live_tier)),
+                route=route(read, policies or (self.published,), history, checks),
                 live=live,
                 explanation=example_explanation(),
                 origin="the example",

@@ -20,7 +20,9 @@ from signoff.operator.commit import commit
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Principal
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, as_json
+from signoff.record.trust import Trust
 from signoff.record.values import Digest, sha256
+from signoff.verify.reader import Reader
 from signoff.verify.verifier import Verified
 
 
@@ -47,6 +49,13 @@ class Site:
         trust = dumps(as_json(world.trust))
         self.trust: Digest = sha256(trust)
         create_or_same(world.store, layout.statement("trust", self.trust), trust)
+
+    def trusting(self, trust: Trust) -> None:
+        """From here on this is the active trust file."""
+        self.world.trust, self.world.reader = trust, Reader(self.world.store, trust)
+        data = dumps(as_json(trust))
+        self.trust = sha256(data)
+        create_or_same(self.world.store, layout.statement("trust", self.trust), data)
 
     def frozen(self, change: Callable[[dict[str, Any]], None] = lambda _: None, name: str = NAME, **others: Any) -> Frozen:
         spec = json.loads(json.dumps(SPEC))

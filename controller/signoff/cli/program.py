@@ -27,6 +27,7 @@ COMMANDS: Final = {
     "revoke": "Take a promotion back; what runs is listed.",
     "annotate": "Add a remark to an event.",
     "policy": "Try out policies by cases or one request; agree to one.",
+    "reclassify": "Replay what was promoted against a new policy.",
     "check": "The gate's verdict on manifests, offline.",
     "audit": "The gate's verdict on what runs in a cluster.",
     "adopt": "Draft promotions for what runs without one.",
