@@ -64,13 +64,17 @@ def digest_of(label: str, number: int) -> Digest:
     return Digest("sha256:" + hashlib.sha256(f"{label} {number}".encode()).hexdigest())
 
 
+def policy_spec() -> dict[str, Any]:
+    """The policy by which every event is routed: the example's, for all models and namespaces."""
+    spec: dict[str, Any] = yaml.safe_load((EXAMPLE / "policy.yaml").read_text())["spec"]
+    return {**spec, "models": [{"names": ["*"], "namespaces": ["*"]}]}
+
+
 def template_of(label: str, namespace: str, desk: DeskSize, key: Signer, now: str) -> tuple[Template, Objects]:
     """Return the template, and the objects that all events share: the published policy, the explanation and its renditions (rule 2)."""
     explanation = (EXAMPLE / "explanation.html").read_bytes() if desk == "example" else b"Ranks better than the version before.\n"
     spec = _manifest(namespace, desk, explanation)
-    policy_spec = yaml.safe_load((EXAMPLE / "policy.yaml").read_text())["spec"]
-    policy_spec["models"] = [{"names": ["*"], "namespaces": ["*"]}]
-    content = dumps(policy_spec)
+    content = dumps(policy_spec())
     said: dict[str, Json] = {
         "name": "credit-models",
         "content": b64encode(content),

@@ -8,6 +8,8 @@
    nothing else; measured before and after, in the same run.
 4. `signoff export-table` writes the same archive as a table, on one core. It looks at less (no blobs, no pointers) and
    writes more. Its start is measured by a second run, which finds that the table holds everything.
+5. `signoff reclassify` runs over the same archive, by the policy of then and on one core: its answer, that nothing would be stricter, is
+   asked for too.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from typing import Final
 
 from bench.archive import Archive
 from bench.errors import BenchError
+from bench.events import policy_spec
 from bench.rows import Row
 from signoff.archive import layout
 from signoff.archive.open import open_store
@@ -70,6 +73,7 @@ def measure(archive: Archive, desk: str) -> list[Row]:
     return [
         Row("verify", "signoff verify", figures, name),
         Row("verify", "signoff export-table", _exported(archive), name),
+        Row("verify", "signoff reclassify", _reclassified(archive, alone), name),
         Row("verify", "bare ECDSA of the same events", bare_figures, name),
     ]
 
@@ -90,13 +94,28 @@ def _exported(archive: Archive) -> dict[str, float]:
     }
 
 
+def _reclassified(archive: Archive, alone: Ran) -> dict[str, float]:
+    """Return what replaying the archive against its own policy came to (rule 5)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".json") as policy:
+        json.dump({"kind": "PromotionPolicy", "metadata": {"name": "credit-models"}, "spec": policy_spec()}, policy)
+        policy.flush()
+        ran = _run(archive, "reclassify", "--policy", policy.name, "--jobs", "1")
+    return {
+        "events": float(archive.events),
+        "seconds": ran.seconds,
+        "cpu_seconds": ran.cpu,
+        "start_seconds": alone.cpu,
+        "per_core": archive.events / max(ran.cpu - alone.cpu, 0.001),
+    }
+
+
 def _run(archive: Archive, *arguments: str) -> Ran:
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     command = [sys.executable, "-m", "signoff", *arguments]
     done = subprocess.run(command, env=os.environ | archive.settings, capture_output=True, text=True, check=False)
     seconds, after = time.monotonic() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     if done.returncode:
-        raise BenchError(f"the archive does not verify: {(done.stdout + done.stderr)[-1500:]}")
+        raise BenchError(f"signoff {arguments[0]} ended with {done.returncode}: {(done.stdout + done.stderr)[-1500:]}")
     return Ran(seconds, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
 
 

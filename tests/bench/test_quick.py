@@ -22,7 +22,7 @@ def test_quick_measures_everything() -> None:
         assert [line for line in lines if line.startswith(f"| {subject} ") and "| direct " in line], subject
     for subject in ("click to event", "webhook, start to ready", "create an object", "read an object"):
         assert [line for line in lines if line.startswith(f"| {subject}")], subject
-    for subject in ("signoff verify", "signoff export-table", "bare ECDSA"):
+    for subject in ("signoff verify", "signoff export-table", "signoff reclassify", "bare ECDSA"):
         assert [line for line in lines if line.startswith(f"| {subject}")], subject
     unmeasured = [line for line in lines if "not measured" in line]
     assert {line.split("|")[1].strip()[:14] for line in unmeasured} <= {"The warm gate ", "The cold gate ", "What the warm "}, unmeasured
