@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -190,3 +191,20 @@ def test_bypass_14_an_emergency_is_no_way_around_the_committee(committee: Office
     assert (status["tier"], status["rule"]) == ("tier-1", "first-version")
     committee.decide(CARLA)
     committee.until(lambda: "1 more of 2" in committee.status()["message"])
+
+
+def test_what_a_changed_policy_would_have_asked_is_told_with_the_pods_that_run(office: Office, bank: Bank, tmp_path: Path) -> None:
+    office.promoted(CARLA)
+    office.until(lambda: "created" in office.apply(BEN, office.pod(), "--dry-run=server", check=False), within=15)
+    running = office.pod()
+    office.apply(BEN, running, verb="create")
+    policy = tmp_path / "strict.json"
+    policy.write_text(json.dumps(conditional(office, rules=[{"name": "always", "tier": "tier-1"}])))
+    told = bank.signoff("reclassify", "--policy", str(policy), office.model, "--running", "-o", "json", who=BEN)
+    assert told.returncode == 1, told.stderr
+    one, summary = map(json.loads, told.stdout.splitlines())
+    assert (one["verdict"], one["promotion"]["then"]["tier"], one["now"]["tier"]) == ("stricter", "tier-2", "tier-1")
+    assert one["running"] == [f"credit/{running['metadata']['name']}"]
+    assert summary["running"] == {"pods": 1, "untold": []}
+    history = bank.signoff("history", office.model)
+    assert (history.returncode, "is live for production in demo, the first there" in " ".join(history.stdout.split())) == (0, True)
