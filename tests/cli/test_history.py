@@ -142,6 +142,7 @@ def test_a_desk_that_was_frozen_again_for_others_is_told(site: Site, story: Stor
 
 def test_an_environment_leaves_the_others_out(site: Site, story: Story) -> None:
     story.decided(3, story.asked(2))
+    forged(site, story)
     assert site.run("history", MODEL, "--environment", "production").out == site.run("history", MODEL).out
     ran = site.run("history", MODEL, "--environment", "staging")
     assert (ran.code, "The archive holds nothing of credit-scoring" in ran.out) == (1, True)
@@ -180,6 +181,17 @@ def test_an_undecided_desk_is_not_believed_where_admission_did_not_sign_its_subm
     assert (ran.code, f"request {frozen.freeze.id[:12]}…  not believed" in ran.out) == (1, True)
 
 
+def test_an_undecided_desk_that_bears_another_requests_submission_is_not_believed(
+    site: Site, story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other, submit = site.world.submit(name="credit-other"), site.world.submit
+    monkeypatch.setattr(site.world, "submit", lambda *given: other if given[2] == "credit-1" else submit(*given))
+    frozen = story.asked(2)
+    ran = site.run("history", MODEL)
+    assert (ran.code, f"request {frozen.freeze.id[:12]}…  not believed" in ran.out) == (1, True)
+    assert "says other than what admission signed of this request" in " ".join(ran.out.split())
+
+
 def test_an_altered_desk_may_belong_here_and_is_told(site: Site, story: Story) -> None:
     story.decided(3, story.asked(2))
     frozen = story.asked(4, attempt=2)
@@ -215,9 +227,9 @@ def test_a_model_that_nobody_asked_for_is_said(site: Site) -> None:
 
 def test_what_acts_on_a_terminal_stays_text(site: Site, story: Story) -> None:
     story.decided(3, story.asked(2, reason="<b>bold</b>\nline two"))
-    out = site.run("history", MODEL).out
-    assert "<b>bold</b>\n                  line two" in out
-    assert "\x1b" not in out
+    assert "<b>bold</b>\n                  line two" in site.run("history", MODEL).out
+    ran = site.run("history", "\x1b[2J")
+    assert (ran.code, "[U+001B][2J" in ran.out, "\x1b" in ran.out) == (1, True, False)
 
 
 @pytest.mark.parametrize("order", ["revoked first", "revoked last", "revoked in between", "none revoked"])
