@@ -43,6 +43,7 @@ SKEW: Final = timedelta(minutes=1)
 MAX_TOKEN: Final = 16 * 1024
 MAX_KEY: Final = 8 * 1024
 
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DOMAIN: Final = "signoff consent/v1"
 
 
@@ -222,4 +223,4 @@ def _moment(claims: Mapping[str, Json], name: str, where: str) -> datetime:
     value = claims.get(name)
     if not isinstance(value, int | float) or isinstance(value, bool) or not 0 < value < 2**33:
         raise NotBelieved(f"the ID token has no {name}", where=where)
-    return datetime.fromtimestamp(int(value), UTC)
+    return _EPOCH + timedelta(seconds=int(value))
