@@ -59,6 +59,7 @@ def _play(bank: Bank, plane: ControlPlane, provider: Provider, folder: Path, arg
     policies.committee(stage)
     policies.refreshed(stage)
     browser.decided(stage, provider, policies.drifted(stage))
+    afterwards.reclassified(stage)
     afterwards.revoked(stage, request)
     with afterwards.rebuilt(stage, bank, provider, folder, request) as anew:
         print(f"\nEvery scene came out as told, in {stage.elapsed:.0f} s.", flush=True)

@@ -19,6 +19,23 @@ from demo.stage import ROOT, Stage
 
 AGAIN: Final = f"{NAME}-again"
 BOUND: Final = 10.0
+STRICTER: Final = "examples/policies/credit-models.yaml"
+
+
+def reclassified(stage: Stage) -> None:
+    """What a stricter policy would have asked for, promotion by promotion."""
+    stage.scene(
+        "What would a stricter policy have asked for?",
+        "The risk function thinks of another policy for credit models: a first version goes to a committee. Before anybody publishes it, "
+        "what was promoted is replayed against it. No event changes.",
+    )
+    stage.run(
+        PAULA,
+        f"signoff reclassify --policy {STRICTER} credit-scoring",
+        ends=1,
+        says=("stricter", "carla@bank.example", "credit-models"),
+        shown=40,
+    )
 
 
 def revoked(stage: Stage, request: str) -> None:
@@ -35,7 +52,7 @@ def revoked(stage: Stage, request: str) -> None:
     stage.check(time.monotonic() - began < BOUND, f"it bit at once here, and does so within {BOUND:.0f} s in every other gate")
     stage.tell("What runs is told, and not killed: whether stopping it does more harm is for people to say.")
     stage.run(BEN, "kubectl -n credit get pods -l app.kubernetes.io/name=credit-scoring", says=("Running",))
-    stage.run(CARLA, f"signoff why {request[:12]}", says=("promoted, revoked", "REVOKED"), shown=16)
+    stage.run(CARLA, "signoff history credit-scoring", says=("revoked by rita@bank.example",), shown=40)
 
 
 @contextmanager
