@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -20,14 +19,14 @@ from signoff.cli.audit import Audit
 from signoff.cli.audit_hands import Place
 from signoff.cli.audit_objects import Finding
 from signoff.cli.progress import progress
-from signoff.decision.seals import CouldNotTell, Filed, NotBelieved
+from signoff.cli.verified import Step, derivation, steps
+from signoff.decision.seals import Filed
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json
 from signoff.record.trust import Trust
 from signoff.record.values import Digest
-from signoff.verify.case import Case, Outcome
-from signoff.verify.policies import refuse_underived
+from signoff.verify.case import Outcome
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import RULES, Verified, verify
 
@@ -39,16 +38,6 @@ signoff verify --bundle event.sigstore.json
 signoff verify --bundle event.sigstore.json --trust-file trust.json
 """
 _NO_LOG: Final = "hether something is missing cannot be told without a log."
-
-
-@dataclass(frozen=True)
-class Step:
-    """A rule's answer: ``ok``, ``FAILED`` or ``could not tell``, and why."""
-
-    number: int
-    name: str
-    answer: str
-    why: str = ""
 
 
 @options.command("verify", examples=_EXAMPLES)
@@ -102,54 +91,31 @@ def _lone(path: Path, trust_file: Path | None, archive: str | None, trust: str |
     return _tell(outcome, reach.trust_file(trust_file, trust), {}, None, str(path), as_json=as_json)
 
 
-def steps(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed]) -> tuple[Step, ...]:
-    """Return each rule's answer, up to the first that does not hold, as the verifier itself stops there."""
-    case = Case(outcome, trust, policies)
-    told: list[Step] = []
-    for rule in RULES:
-        try:
-            rule.check(case)
-        except CouldNotTell as error:
-            return (*told, Step(rule.number, rule.name, "could not tell", str(error)))
-        except SignoffError as error:
-            return (*told, Step(rule.number, rule.name, "FAILED", str(error)))
-        told.append(Step(rule.number, rule.name, "ok"))
-    return tuple(told)
-
-
 def _tell(outcome: Outcome, trust: Trust, policies: Mapping[Digest, Filed], reader: Reader | None, where: str, *, as_json: bool) -> int:
     told = steps(outcome, trust, policies)
     answers = {step.answer for step in told}
     verified = verify(outcome, trust, policies) if answers == {"ok"} else None
-    derivation = _derivation(verified, trust, policies) if verified is not None else None
-    answers |= {derivation} if derivation is not None else set()
+    derived = derivation(verified, trust, policies) if verified is not None else None
+    answers |= {derived} if derived is not None else set()
     if as_json:
-        output.as_machine(_machine(told, verified, reader, where, derivation))
+        output.as_machine(_machine(told, verified, reader, where, derived))
     else:
-        _print(told, verified, reader, outcome, where, derivation)
+        _print(told, verified, reader, outcome, where, derived)
     return 1 if "FAILED" in answers else 2 if "could not tell" in answers else 0
 
 
-def _derivation(verified: Verified, trust: Trust, policies: Mapping[Digest, Filed]) -> str:
-    try:
-        refuse_underived(verified.freeze, policies.__getitem__, trust)
-    except NotBelieved:
-        return "FAILED"
-    return "ok"
-
-
-def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str, derivation: str | None) -> Json:
+def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, where: str, derived: str | None) -> Json:
     rules: list[Json] = [
         {"number": step.number, "name": step.name, "answer": step.answer, **({"why": step.why} if step.why else {})} for step in told
     ]
-    value: dict[str, Json] = {"bundle": where, "verified": derivation == "ok", "rules": rules, "derivation": derivation}
+    value: dict[str, Json] = {"bundle": where, "verified": derived == "ok", "rules": rules, "derivation": derived}
     if verified is not None and reader is not None:
         value["account"] = machine(account(reader, verified), datetime.now(UTC))
     return value
 
 
 def _print(
-    told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, outcome: Outcome, where: str, derivation: str | None
+    told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, outcome: Outcome, where: str, derived: str | None
 ) -> None:
     output.facts([("bundle", where), ("stored", output.moment(outcome.filed.stored_at))], label=14)
     output.tell()
@@ -163,8 +129,8 @@ def _print(
         output.tell(f"    not looked at: {', '.join(f'{rule.number} {rule.name}' for rule in left)}")
     if verified is None:
         return
-    output.tell(f" +  {'derivation':<13}{output.word(str(derivation), 'green' if derivation == 'ok' else 'red')}")
-    if derivation != "ok":
+    output.tell(f" +  {'derivation':<13}{output.word(str(derived), 'green' if derived == 'ok' else 'red')}")
+    if derived != "ok":
         output.paragraph("the route does not follow from the policies that it names and what was frozen", first=" " * 4)
     output.tell()
     spec = verified.freeze.request.spec
