@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,9 @@ from builders import example_explanation
 from world import DAVID
 
 from signoff.archive import layout
+from signoff.operator.commit import commit
+from signoff.record.canonical import b64decode
+from signoff.record.promotion import PROMOTION_TYPE
 from signoff.record.values import sha256
 from signoff.verify.verifier import Verified
 
@@ -27,15 +31,17 @@ def test_the_frozen_bytes_are_written_as_they_were(site: Site, tmp_path: Path) -
     ran = site.run("desk", verified.id[:12], "--out", tmp_path / "desk")
     assert (ran.code, ran.err) == (0, "")
     written = files(tmp_path / "desk")
+    assert b"credit-scoring 2.4.0 for production: promoted" in written.pop("index.html")
     shown = {one.mediaType: one.digest for one in verified.freeze.renditions}
     seal = f"seals/{seal_key(verified).rpartition('/')[2][:12]}.sigstore.json"
     statement = verified.freeze.route.considered[0].statement
     assert {name: sha256(data) for name, data in written.items()} == {
         "desk.html": shown["text/html"],
         "desk.txt": shown["text/plain"],
-        "explanation.html": sha256(example_explanation()),
+        "explanation.html.txt": sha256(example_explanation()),
         "request.json": sha256(verified.payload),
         "event.sigstore.json": sha256(site.object_at(layout.event(verified.id)).read_bytes()),
+        "submissions/1.sigstore.json": sha256(b64decode(verified.freeze.submissions[0].bundle, "submission")),
         seal: sha256(site.object_at(seal_key(verified)).read_bytes()),
         "policies/credit-models.sigstore.json": sha256(site.object_at(layout.statement("policy", statement)).read_bytes()),
     }
@@ -121,3 +127,45 @@ def test_a_freeze_that_nobody_submitted_is_not_written(site: Site, tmp_path: Pat
     ran = site.run("desk", frozen.freeze.id, "--out", tmp_path / "desk")
     assert (ran.code, (tmp_path / "desk").exists()) == (2, False)
     assert "which the trust file does not name" in ran.err
+
+
+def test_grants_and_corrections_are_written_and_told_for_what_they_are(site: Site, tmp_path: Path) -> None:
+    frozen = site.frozen()
+    granted = site.world.seal(frozen.payload, frozen.freeze, change=lambda value: value["decided"].update(delegation=[site.world.grant()]))
+    site.world.archive_seal(granted)
+    verified = commit(site.world.reader, site.world.event_key, frozen.freeze, PROMOTION_TYPE, [granted], datetime.now(UTC))
+    keys = [
+        site.world.correct(verified, "Annotate"),
+        site.world.correct(verified, key=layout.correction(verified.digest, "0" * 64)),
+        site.world.correct(verified, reason="by nobody", signer=site.world.stranger),
+    ]
+    ran = site.run("desk", verified.id, "--out", tmp_path / "desk")
+    assert (ran.code, ran.err) == (0, "")
+    written = files(tmp_path / "desk")
+    grant = granted.seal.decided.delegation[0]
+    assert written[f"grants/{grant.digest[7:]}.sigstore.json"] == b64decode(grant.bundle, "grant")
+    for key in keys:
+        assert written[f"corrections/{key.rpartition('/')[2]}.sigstore.json"] == site.object_at(key).read_bytes()
+    page = " ".join(written["index.html"].decode().split())
+    assert "david@bank.example, who granted it" in page
+    assert page.count("NOT BELIEVED: ") == 4, "both that are not believed, each among the corrections and beside its file"
+    assert "Whether it was revoked cannot be told" in page
+
+
+@pytest.mark.parametrize("given", [[], ["--serve", "--out", "folder"]])
+def test_it_is_written_or_served_and_not_both(site: Site, given: list[str]) -> None:
+    ran = site.run("desk", "3fd2a9c41b", *given)
+    assert (ran.code, "give one of --out DIR and --serve" in ran.err) == (2, True)
+
+
+def test_a_policys_name_leads_nowhere_but_below_the_folder(site: Site, tmp_path: Path) -> None:
+    """A freeze that nobody decided on is anybody's words, if they can write to the archive; its submission is admission's."""
+    frozen = site.frozen()
+    changed = frozen.payload.replace(b'"considered":[{"name":"credit-models"', b'"considered":[{"name":"../../../out"')
+    assert changed != frozen.payload
+    site.world.store.create(layout.freeze(frozen.freeze.id, sha256(changed)), changed)
+    ran = site.run("desk", frozen.freeze.id, "--out", tmp_path / "a" / "b" / "desk", "--freeze", sha256(changed))
+    assert (ran.code, ran.err) == (0, "")
+    statement = frozen.freeze.route.considered[0].statement
+    assert f"policies/{statement[7:]}.sigstore.json" in files(tmp_path / "a" / "b" / "desk")
+    assert not list(tmp_path.rglob("out*"))

@@ -92,7 +92,7 @@ def test_why_desk_and_verify_answer_from_the_archive_alone(office: Office, bank:
     out = tmp_path / "desk"
     desk = bank.signoff("desk", request, "--out", str(out))
     assert desk.returncode == 0, desk.stderr
-    digest = hashlib.sha256((out / "explanation.html").read_bytes()).hexdigest()
+    digest = hashlib.sha256((out / "explanation.html.txt").read_bytes()).hexdigest()
     assert digest == hashlib.sha256(Path("examples/credit-scoring/explanation.html").read_bytes()).hexdigest()
     assert bank.signoff("verify", request).returncode == 0
     whole = bank.signoff("verify", timeout=120)

@@ -31,11 +31,12 @@ def text_of(content: Content) -> str:
         *wrapped(content.standing, WIDTH),
     ]
     for section in content.sections:
-        lines += _section(section)
+        lines += lines_of(section)
     return legible("\n".join(line.rstrip() for line in lines)) + "\n"
 
 
-def _section(section: Section) -> Iterator[str]:
+def lines_of(section: Section) -> Iterator[str]:
+    """Yield the lines of a section; what writes them spells out once more what could act (rule 2)."""
     yield from ("", "", section.title.upper(), "-" * WIDTH)
     for number, block in enumerate(section.blocks):
         if number:
