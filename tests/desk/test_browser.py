@@ -5,69 +5,30 @@ What leaves is counted by a listener at the other end, not by what the browser s
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
+from browsing import PAIRS, Listener, contrast, launched
 from builders import example_explanation, example_shown, explained
 from desks import DESKS
-from playwright.sync_api import Browser, Frame, Page, sync_playwright
+from playwright.sync_api import Browser, Frame, Page
 
 from signoff.desk.render import render
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("SIGNOFF_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
 HOSTILE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "hostile.yaml").read_text(encoding="utf-8"))
 FRAME = ["class", "height", "referrerpolicy", "sandbox", "srcdoc", "title", "width"]
 BAIT = "#bait"
 
 
-class Listener:
-    """Takes every connection to a port of this machine and remembers what it was sent."""
-
-    def __init__(self) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.url = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
-        self.taken: list[bytes] = []
-        threading.Thread(target=self._take, daemon=True).start()
-
-    def _take(self) -> None:
-        while True:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
-                return
-            with connection:
-                connection.settimeout(1)
-                try:
-                    self.taken.append(connection.recv(200))
-                except OSError:
-                    self.taken.append(b"")
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield launched
-        launched.close()
+    with launched() as chromium:
+        yield chromium
 
 
 @pytest.fixture
@@ -188,16 +149,10 @@ def test_text_can_be_read(scheme: str, browser: Browser, tmp_path: Path) -> None
     """Every text has at least the contrast 4.5 to 1 (WCAG 2.2, 1.4.3)."""
     content = render(example_shown(), example_explanation())[0].content
     with opened(browser, tmp_path / "desk.html", content, color_scheme=scheme) as page:
-        pairs = page.evaluate(
-            """() => { const seen = new Set(); const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-            const ground = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor;
-              if (c !== 'rgba(0, 0, 0, 0)') return c; } return 'rgb(255, 255, 255)'; };
-            while (walker.nextNode()) { const e = walker.currentNode.parentElement;
-              if (walker.currentNode.data.trim()) seen.add(getComputedStyle(e).color + '|' + ground(e)); } return [...seen]; }"""
-        )
+        pairs = page.evaluate(PAIRS)
     assert len(pairs) >= 5
     for pair in pairs:
-        assert _contrast(*pair.split("|")) >= 4.5, pair
+        assert contrast(*pair.split("|")) >= 4.5, pair
 
 
 def test_keyboard_reaches_what_scrolls(browser: Browser, tmp_path: Path) -> None:
@@ -236,14 +191,3 @@ def test_names_for_a_screen_reader(browser: Browser, tmp_path: Path) -> None:
         assert page.get_by_role("rowheader", name="auc", exact=True).count() == 1
         assert page.get_by_role("columnheader").count() == 4
         assert page.get_by_title("The requester's explanation").count() == 1
-
-
-def _contrast(one: str, other: str) -> float:
-    lighter, darker = sorted((_luminance(one), _luminance(other)), reverse=True)
-    return (lighter + 0.05) / (darker + 0.05)
-
-
-def _luminance(colour: str) -> float:
-    parts = [int(part) / 255 for part in colour[colour.index("(") + 1 : -1].split(",")[:3]]
-    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
-    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
