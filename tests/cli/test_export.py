@@ -306,6 +306,17 @@ def test_a_path_that_leads_elsewhere_is_refused(tmp_path: Path, path: str) -> No
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_path_stands_once(tmp_path: Path) -> None:
+    def write() -> None:
+        with packed(tmp_path / "pack.zip") as pack:
+            for data in (b"one", b"other"):
+                pack.add("a", data, datetime.fromisoformat("2026-03-02T10:00:00Z"))
+
+    with pytest.raises(SignoffError, match="would stand twice"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_of_nothing_there_is_no_pack(site: Site, tmp_path: Path) -> None:
     site.promoted()
     for arguments in (["fraud-scoring"], ["credit-scoring", "--environment", "staging"]):

@@ -11,9 +11,11 @@ from signoff.cli.account import ASSURANCES, Account, account, asks, identity, li
 from signoff.cli.frozen import PAGE, TEXT, Desk, File
 from signoff.cli.output import moment
 from signoff.cli.verified import Step, derivation, places, steps
+from signoff.decision.consent import issuer_of
 from signoff.decision.delegations import grant_of
 from signoff.desk.comparison import comparison_section, live_section
 from signoff.desk.content import Fact, Facts, Prose
+from signoff.record.canonical import b64decode
 from signoff.record.values import sha256
 from signoff.replay.content import Named, Part, Piece, Source, Table, View
 from signoff.verify.reader import Reader
@@ -116,6 +118,9 @@ def _seals(desk: Desk) -> Iterator[Piece]:
             Fact("Rests on", (ASSURANCES[decided.consent.assurance],)),
             Fact("Was shown", (_shown(shown.get(sealed.seal.rendition, "")),), sealed.seal.rendition),
         ]
+        if decided.consent.proofs:
+            token = b64decode(decided.consent.proofs[0].content, "consent").decode("ascii", "replace")
+            facts.append(Fact("Proof", (f"ID token by {issuer_of(token)}",), "in the seal, with the key that it verifies under"))
         if decided.explanationOpened:
             facts.append(Fact("Says", ("that the explanation was opened",)))
         facts.append(Fact("Seal", (sealed.digest,), f"{sealed.path}, signed under {sealed.key}", exact=True))
