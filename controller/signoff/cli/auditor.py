@@ -139,25 +139,26 @@ def moment_of(time: str) -> str:
 
 
 def _corrections(told: Account, desk: Desk) -> Iterator[Piece]:
-    rows = [
-        (
-            "revoked" if one.revokes else "annotated",
-            moment_of(one.correction.time),
-            f"{one.correction.principal.name} ({identity(one.correction.principal.subject, one.correction.principal.issuer)})",
-            one.correction.reason,
-            one.digest,
+    for one in told.corrections:
+        said = one.correction
+        yield Facts(
+            (
+                Fact(
+                    "REVOKED by" if one.revokes else "Annotated by",
+                    (said.principal.name,),
+                    identity(said.principal.subject, said.principal.issuer),
+                ),
+                Fact("Date and time", (moment_of(said.time),), f"the archive took it {moment(one.stored_at)}"),
+                Fact("Reason", tuple(said.reason.split("\n"))),
+                Fact("Method", (said.method,)),
+                Fact("Statement", (one.digest,), exact=True),
+            )
         )
-        for one in told.corrections
-    ]
-    grave = tuple(number for number, row in enumerate(rows) if row[0] == "revoked")
-    columns = ("What", "When", "By whom", "Reason", "Statement")
-    if rows:
-        yield Table("Corrections that count, as the archive took them", columns, tuple(rows), exact=(4,), grave=grave)
     if told.unsure:
         yield Prose((f"Whether it was revoked cannot be told: {told.unsure}.",))
     if desk.corrections.uncounted:
         yield Prose(("These lie there and do not count:", *desk.corrections.uncounted))
-    if not (rows or told.unsure or desk.corrections.uncounted):
+    if not (told.corrections or told.unsure or desk.corrections.uncounted):
         yield Prose(("Nothing: it was neither revoked nor annotated.",))
 
 
