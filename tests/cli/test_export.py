@@ -249,6 +249,17 @@ def test_an_event_that_cannot_be_told_is_told_so(site: Site, tmp_path: Path) -> 
     assert not (folder(pack, verified) / "event.pub").exists()
 
 
+def test_what_is_no_object_in_an_events_place_is_told(site: Site, tmp_path: Path) -> None:
+    verified = site.promoted()
+    rejected(site)
+    path = site.object_at(layout.event(verified.id))
+    path.unlink()
+    path.symlink_to("/etc/passwd")
+    pack = exported(site, tmp_path, code=1)
+    assert [one.name for one in folder(pack, verified).iterdir()] == ["statement.txt"]
+    assert "NOT BELIEVED" in (folder(pack, verified) / "statement.txt").read_text()
+
+
 @pytest.mark.parametrize("what", ["signed by nobody", "in a place of another's"])
 def test_a_correction_that_is_not_believed_is_told_and_in_the_pack(site: Site, tmp_path: Path, what: str) -> None:
     verified = site.promoted()
@@ -322,6 +333,16 @@ def test_of_nothing_there_is_no_pack(site: Site, tmp_path: Path) -> None:
     for arguments in (["fraud-scoring"], ["credit-scoring", "--environment", "staging"]):
         ran = site.run("export", *arguments, "--out", tmp_path / "pack.zip")
         assert (ran.code, "holds no outcome of this" in ran.err, (tmp_path / "pack.zip").exists()) == (1, True, False)
+
+
+@pytest.mark.parametrize("out", ["/", "", ".", "/nowhere/at/all.zip", "x" * 300, "/dev/null", "/proc/pack.zip"])
+def test_a_place_that_cannot_be_written_to_is_told(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, out: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    verified = site.promoted()
+    before = sorted(tmp_path.iterdir())
+    ran = site.run("export", verified.id, "--out", out)
+    assert (ran.code, ran.out, ran.err.startswith("error: ")) == (2, "", True)
+    assert sorted(tmp_path.iterdir()) == before
 
 
 def test_a_disk_that_is_full_leaves_nothing(site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

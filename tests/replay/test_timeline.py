@@ -61,7 +61,9 @@ def test_what_is_not_believed_is_counted_at_the_head_of_every_page() -> None:
 
 
 def test_one_environment_is_no_filter() -> None:
-    assert "For which environment" not in pages([entry(1)])["index.html"]
+    made = pages([entry(1)])
+    assert "For which environment" not in made["index.html"]
+    assert sorted(made) == ["index.html", "timeline/kind-promoted-1.html"]
 
 
 def test_words_are_escaped() -> None:
