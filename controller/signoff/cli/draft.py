@@ -16,12 +16,22 @@ import click
 
 from signoff.cli import options, reach
 from signoff.cli.manifest import FILL_IN, Node, Note, as_yaml
+from signoff.cli.promotion import (
+    MAX_CONFIG_MAP,
+    explanation,
+    image_index,
+    live,
+    media_type,
+    object_name,
+    pinned,
+    unknown_dataset,
+    unknown_explanation,
+    unknown_metric,
+)
 from signoff.errors import SignoffError
-from signoff.gate.reference import BadReference, Reference, parse_reference
-from signoff.record.canonical import b64encode
+from signoff.gate.reference import parse_reference
 from signoff.record.freeze import LiveIncumbent
-from signoff.record.request import MAX_INLINE_EXPLANATION, MAX_SPEC, platform_manifests
-from signoff.record.values import Digest, sha256
+from signoff.record.values import Digest
 
 _EXAMPLES: Final = """
 signoff draft registry.bank.example/models/credit-scoring:2.4.0@sha256:2ded94… \\
@@ -30,14 +40,6 @@ signoff draft registry.bank.example/models/credit-scoring:2.4.0@sha256:2ded94…
     --dataset evaluation applications-2025h2 2026-01-15 sha256:c73548… > promotion.yaml
 signoff draft registry.bank.example/models/fraud@sha256:4f0a11…
 """
-MAX_CONFIG_MAP: Final = 1024 * 1024
-_TYPES: Final = {
-    ".html": "text/html",
-    ".htm": "text/html",
-    ".md": "text/markdown",
-    ".markdown": "text/markdown",
-    ".txt": "text/plain",
-}
 _VERSION: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 Pairs = tuple[tuple[str, str], ...]
 
@@ -96,13 +98,13 @@ class Draft:
     def __init__(self, image: str, given: dict[str, object], pin: str = "") -> None:
         self._given = given
         self._pin = pin
-        self._reference = parse_reference(image) if pin else _pinned(image)
+        self._reference = parse_reference(image) if pin else pinned(image)
         self._digest = Digest(str(self._reference.digest))
         path = self._reference.path.rpartition("/")[2]
         self._model = self._text("model") or path
         self._version = self._text("model_version") or self._tag()
         self._namespace = self._text("namespace")
-        self._name = self._text("name") or _object_name(f"{self._model}-{self._version}" if self._version else self._model)
+        self._name = self._text("name") or object_name(f"{self._model}-{self._version}" if self._version else self._model)
 
     def text(self, notes: Sequence[str] = (), annotations: Mapping[str, str] | None = None) -> str:
         """Return the documents: the ModelPromotion, below comments, and the ConfigMap of a long explanation."""
@@ -135,7 +137,7 @@ class Draft:
         }
         index = self._given.get("index")
         if isinstance(index, Path):
-            model["imageIndex"] = self._index(index)
+            model["imageIndex"] = image_index(index, self._digest)
         artifacts = self._many("artifacts")
         if artifacts:
             model["artifacts"] = [{"name": name, "digest": digest} for name, digest in artifacts]
@@ -174,7 +176,7 @@ class Draft:
         known = self._many(option)
         if known:
             return [{"name": name, "value": value} for name, value in known]
-        return [{"name": FILL_IN(f"a metric {of}, such as auc"), "value": FILL_IN('its figure as a decimal string, such as "0.8471"')}]
+        return [unknown_metric(of)]
 
     def _datasets(self) -> Node:
         known = self._given.get("datasets")
@@ -183,55 +185,22 @@ class Draft:
                 dict(zip(("name", "version", "digest", "role"), (name, version, digest, role), strict=True))
                 for role, name, version, digest in known
             ]
-        return [
-            {
-                "name": FILL_IN("the data that the figures rest on"),
-                "version": FILL_IN("its version"),
-                "digest": FILL_IN("sha256: of its content"),
-                "role": Note("evaluation", "or reference, or feature-view"),
-            }
-        ]
+        return [unknown_dataset()]
 
     def _explanation(self) -> tuple[Node, Node | None]:
         path = self._given.get("explanation")
         if not isinstance(path, Path):
-            unknown: Node = {
-                "mediaType": Note("text/html", "or text/markdown, or text/plain"),
-                "digest": FILL_IN("sha256: of the report that the approver shall read"),
-                "source": {"url": FILL_IN("its https:// address, or use configMap or inline")},
-            }
-            return unknown, None
-        content = _report(path)
-        told: dict[str, Node] = {"mediaType": _TYPES[path.suffix.lower()], "digest": sha256(content.encode())}
-        if len(content.encode()) <= MAX_INLINE_EXPLANATION:
-            return {**told, "source": {"inline": content}}, None
-        name, key = f"{self._name[:200]}-explanation", re.sub(r"[^-._a-zA-Z0-9]", "-", path.name)[-253:]
-        metadata: Node = {"name": name, "namespace": self._known("namespace", "the promotion's namespace")}
-        config_map: Node = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {key: content}}
-        return {**told, "source": {"configMap": {"name": name, "key": key}}}, config_map
-
-    def _index(self, path: Path) -> str:
-        encoded = b64encode(reach.file_bytes(path, MAX_SPEC))
-        try:
-            platform_manifests(encoded, self._digest)
-        except ValueError as error:
-            raise SignoffError(str(error), where=str(path), mend="fetch it with: crane manifest IMAGE > FILE") from None
-        return encoded
+            return unknown_explanation(), None
+        media_type(path.name, str(path))
+        data = reach.file_bytes(path, MAX_CONFIG_MAP)
+        return explanation(data, path.name, str(path), self._name, self._known("namespace", "the promotion's namespace"))
 
     def _incumbent(self) -> LiveIncumbent | None:
         archive, trust, environment = self._text("archive"), self._text("trust"), self._text("environment")
         clusters = self._clusters()
         if not (archive and trust and environment and clusters):
             return None
-        reader = reach.reader(archive, trust)
-        live = {cluster: reader.incumbent(self._model, environment, cluster) for cluster in clusters}
-        digests = {one.digest if one else None for one in live.values()}
-        if len(digests) > 1:
-            told = ", ".join(f"{cluster}: {one.version if one else 'none'}" for cluster, one in live.items())
-            raise SignoffError(
-                f"the live versions differ ({told}), and a request shows one", where="--target-cluster", mend="draft one request for each"
-            )
-        return live[clusters[0]]
+        return live(archive, trust, self._model, environment, clusters)
 
     def _tag(self) -> str:
         tag = self._reference.tag or ""
@@ -251,37 +220,3 @@ class Draft:
     def _many(self, option: str) -> Pairs:
         value = self._given.get(option)
         return value if isinstance(value, tuple) else ()
-
-
-def _pinned(image: str) -> Reference:
-    try:
-        reference = parse_reference(image)
-    except BadReference as error:
-        raise SignoffError(error.what, where=f"IMAGE {error.where}", mend=error.mend) from None
-    if not reference.qualified:
-        raise SignoffError(f"{image[:200]!r} names no registry", where="IMAGE", mend="write the registry's host out, with the digest")
-    if reference.digest is None or not reference.digest.startswith("sha256:"):
-        repository = reference.repository
-        tag = f":{reference.tag}" if reference.tag else ""
-        raise SignoffError(
-            f"{image[:200]!r} carries no sha256 digest, and a tag can be moved",
-            where="IMAGE",
-            mend=f"find it with `crane digest {repository}{tag}`, and write {repository}@sha256:<digest>",
-        )
-    return reference
-
-
-def _report(path: Path) -> str:
-    if path.suffix.lower() not in _TYPES:
-        raise SignoffError(f"{path.suffix or 'no suffix'} is none of {', '.join(_TYPES)}", where=str(path), mend="rename the report")
-    data = reach.file_bytes(path, MAX_CONFIG_MAP)
-    if not data:
-        raise SignoffError("is empty", where=str(path), mend="write the report first")
-    try:
-        return data.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise SignoffError(f"not UTF-8 at byte {error.start}", where=str(path), mend="save it as UTF-8") from None
-
-
-def _object_name(text: str) -> str:
-    return re.sub(r"[^a-z0-9.-]+", "-", text.lower()).strip("-.")[:200].strip("-.")
