@@ -14,6 +14,7 @@ from signoff.cli.program import COMMANDS
 GROUPS = {
     "audit": ("cluster",),
     "policy": ("test", "explain", "agree"),
+    "request": ("from-mlflow",),
     "run": ("operator", "webhook"),
     "trust": ("show", "add-key", "end-key", "compromise-key"),
 }

@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "init": "Make an archive, its keys and its trust file.",
     "trust": "Show which keys are trusted; add, end or disown one.",
     "draft": "Write the manifest of a promotion for an image.",
+    "request": "Write the manifest of a promotion from a model registry.",
     "check-model": "Measure a candidate's predictions, and sign the figures.",
     "approve": "Look at a frozen desk, and approve it.",
     "reject": "Look at a frozen desk, and reject it.",
