@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from office import Office
@@ -13,6 +14,7 @@ from controlplane.bank import BEN, PAULA, Bank
 from controlplane.idp import EmbeddedProvider
 from controlplane.oidc import Provider
 from controlplane.signing_in import ARGUMENTS, CHROMIUM
+from tests.portal.house import House
 
 
 @pytest.fixture(scope="session")
@@ -28,6 +30,11 @@ def bank(tmp_path_factory: pytest.TempPathFactory, provider: Provider) -> Iterat
         bank.kubectl(PAULA, "apply", "-f", "examples/credit-scoring/policy.yaml")
         bank.kubectl(BEN, "apply", "-f", "examples/credit-scoring/explanation-configmap.yaml")
         yield bank
+
+
+@pytest.fixture
+def house(tmp_path: Path, provider: Provider) -> House:
+    return House(tmp_path, provider)
 
 
 @pytest.fixture

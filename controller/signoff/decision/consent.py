@@ -7,9 +7,11 @@
    (``aud``; ``azp`` where it stands; OpenID Connect Core 1.0, sections 2 and 3.1.3.7), not before the decision by more than `SKEW`.
 4. Who it is: the issuer, and the claim that the trust file names as the subject. An address of mail counts only if the provider verified
    it.
-5. ``session``: they signed in at most `SESSION` before they decided. The token says who, and is not bound to what was decided.
-6. ``fresh-login``: they signed in at most `FRESH` before they decided, for this very decision: ``nonce`` is that of freeze, rendition and
-   verdict, so that the provider's own signature covers what was consented to.
+5. ``session``: they signed in at most `SESSION` before they decided; where the token does not say when (``auth_time``), it was issued at
+   most so long before. The token says who, and is not bound to what was decided.
+6. ``fresh-login``: they signed in at most `FRESH` before they decided, as the token itself says, for this very decision: ``nonce`` is that
+   of freeze, rendition and verdict, so that the provider's own signature covers what was consented to. It covers no more: not the
+   comment, not the meaning, not what the page around the login said.
 7. In which groups they are the token says, where somebody else sent the decision (method ``id-token``); no group counts that it does not
    name.
 """
@@ -49,7 +51,10 @@ _DOMAIN: Final = "signoff consent/v1"
 
 @dataclass(frozen=True)
 class Login:
-    """What an ID token says: who, in which groups, when they signed in and when it was issued (aware), and what it was asked for with."""
+    """What an ID token says: who, in which groups, when they signed in and when it was issued (aware), and what it was asked for with.
+
+    ``says_when``: whether it says when they signed in; where not, ``signed_in`` is when it was issued. ``until``: when it runs out.
+    """
 
     identity: Identity
     name: str
@@ -57,6 +62,8 @@ class Login:
     signed_in: datetime
     issued: datetime
     nonce: str
+    says_when: bool
+    until: datetime | None
 
 
 def consent_nonce(freeze: Digest, rendition: Digest, verdict: Verdict) -> str:
@@ -106,15 +113,18 @@ def login_of(token: str, key: bytes, provider: IdentityProvider, where: str = "c
         signed_in=_moment(claims, "auth_time", where) if "auth_time" in claims else issued,
         issued=issued,
         nonce=nonce if isinstance(nonce, str) else "",
+        says_when="auth_time" in claims,
+        until=_moment(claims, "exp", where) if "exp" in claims else None,
     )
 
 
 def assurance_of(login: Login, nonce: str, at: datetime) -> Assurance:
-    """Return how far a login proves a decision that was made at a moment (aware); `NotBelieved` where it proves nothing (rules 3, 5 and 6).
-    """
+    """Return how far a login proves a decision of a moment (aware); `NotBelieved` where it proves nothing (rules 3, 5 and 6)."""
     if login.issued > at + SKEW or login.signed_in > at + SKEW:
         raise NotBelieved("the token is from after the decision", where="consent", mend="set the clocks right, and sign in again")
     if login.nonce == nonce:
+        if not login.says_when:
+            raise NotBelieved("the token does not say when you signed in", where="consent", mend="have the provider put auth_time into it")
         if at - login.signed_in > FRESH:
             raise NotBelieved(
                 f"you signed in more than {FRESH.seconds // 60} minutes before this decision", where="consent", mend="sign in again"

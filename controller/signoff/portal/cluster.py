@@ -27,6 +27,8 @@ _PAGE: Final = 500
 _FRESH: Final = 10.0
 _MOST: Final = 10_000
 _WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
+_UNKNOWN: Final = "it is not known whether this was decided"
+"""The door's words where it had the seal written and the archive did not answer."""
 
 Object = Mapping[str, Json]
 
@@ -41,6 +43,10 @@ class NotThere(SignoffError):
 
 class Denied(SignoffError):
     """Admission, or the API server, refuses; nothing was decided."""
+
+
+class NotKnown(SignoffError):
+    """Whether something was decided is not known; safe to press again."""
 
 
 class Cluster:
@@ -106,22 +112,21 @@ class Cluster:
         return allowed
 
     def decide(self, namespace: str, decision: Object) -> None:
-        """Create a PromotionDecision, or find the one of its name there; `Denied` in admission's words."""
+        """Create a PromotionDecision, or find the one of its name there; `Denied` in admission's words, or `NotKnown`."""
         try:
             self._custom.create_namespaced_custom_object(
                 GROUP, VERSION, namespace, "promotiondecisions", dict(decision), _request_timeout=_SENDING
             )
         except HTTPError as error:
-            what = f"whether it was sealed is not known, for the API server does not answer ({type(error).__name__})"
-            raise ClusterAway(what, mend="it is safe to press again") from None
+            raise NotKnown(f"the API server does not answer ({type(error).__name__})") from None
         except ApiException as error:
             status = _status(error)
             if error.status == 409 and status.get("reason") == "AlreadyExists":
                 return  # a second press of the same person on the same desk: what was sealed is told by the archive
             message = str(status.get("message") or error.reason)
-            if error.status in {400, 403, 422}:
+            if error.status in {400, 403, 422} and _UNKNOWN not in message:
                 raise Denied(_WRAPPING.sub("", message)) from None
-            raise ClusterAway(f"the API server answered {error.status}: {message}", mend="it is safe to press again") from None
+            raise NotKnown(f"the API server answered {error.status}: {_WRAPPING.sub('', message)}") from None
 
 
 def _status(error: ApiException) -> Mapping[str, object]:
@@ -134,4 +139,4 @@ def _status(error: ApiException) -> Mapping[str, object]:
 
 def _away(where: str, error: ApiException | HTTPError) -> ClusterAway:
     reason = f"{error.status} {error.reason}" if isinstance(error, ApiException) else type(error).__name__
-    return ClusterAway(f"the API server did not answer: {reason}", where=where, mend="it is safe to try again; nothing was decided")
+    return ClusterAway(f"the API server did not answer: {reason}", where=where)

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from signoff.archive.store import Missing, Store
+from signoff.archive.store import Missing, Store, Unavailable
 from signoff.archive.write import read_blob
 from signoff.decision.corrections import Corrected
 from signoff.decision.delegations import grantor_of
@@ -23,12 +23,12 @@ from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.policy.quorum import Vote, tally
-from signoff.portal.cluster import Cluster, NotThere, Object
-from signoff.record.freeze import Document, Freeze
+from signoff.portal.cluster import Cluster, ClusterAway, NotThere, Object
+from signoff.record.freeze import Document, Explanation, Freeze
 from signoff.record.promotion import is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Decided
-from signoff.record.values import Digest, RecordError, RequestId, parse_digest, parse_time
+from signoff.record.values import Digest, RequestId, parse_digest, parse_time
 from signoff.verify.reader import Reader
 from signoff.verify.sealed import sealed_on
 from signoff.verify.verifier import Verified
@@ -54,6 +54,14 @@ class Desk:
         """Model and version."""
         model = self.freeze.request.spec.model
         return f"{model.name} {model.version}"
+
+    def document(self, digest: Digest) -> Document | Explanation:
+        """Return the rendition, or the explanation, of this digest; `NotThere` where neither has it."""
+        documents: tuple[Document | Explanation, ...] = (*self.freeze.renditions, self.freeze.explanation)
+        for one in documents:
+            if one.digest == digest:
+                return one
+        raise NotThere("is not on this desk", where=digest)
 
     def rendition(self, media_type: str) -> Document | None:
         """Return the rendition of a media type."""
@@ -127,18 +135,17 @@ class Desks:
             try:
                 desk = self._of(promotion, namespace, name)
                 yield self._entry(desk, who)
-            except (NotFrozen, RecordError, Missing):
-                continue  # its own page says what is wrong
+            except (Unavailable, ClusterAway):
+                raise
+            except SignoffError:
+                continue  # its own page says what is wrong; one broken desk keeps nobody from the others
             shown += 1
             if shown == _MOST_SHOWN:
                 return
 
-    def bytes_of(self, desk: Desk, digest: Digest) -> bytes:
-        """Return archived bytes that this desk names, hashed again."""
-        named = {one.digest for one in desk.freeze.renditions} | {desk.freeze.explanation.digest}
-        if digest not in named:
-            raise NotThere("is not on this desk", where=digest)
-        return read_blob(self.store, digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
+    def bytes_of(self, document: Document | Explanation) -> bytes:
+        """Return the archived bytes of what is on a desk, hashed again."""
+        return read_blob(self.store, document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
 
     def _entry(self, desk: Desk, who: Resolved) -> Entry:
         state = self.state(desk)

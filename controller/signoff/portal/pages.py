@@ -11,10 +11,9 @@ from typing import Final
 from jinja2 import Environment
 
 from signoff.desk.markup import environment
-from signoff.portal.desks import Desk, Entry, State, age
+from signoff.portal.desks import Desk, Entry, age
 from signoff.portal.sessions import Session
 from signoff.record.freeze import Assurance, Document
-from signoff.record.seal import Decided
 
 APPROVES: Final = "I approve this model version for the use described on this desk."
 APPROVES_HAVING_READ: Final = "I have read this desk and the explanation on it, and approve this model version for the use described there."
@@ -31,7 +30,8 @@ _WORDS: Final[dict[Assurance, str]] = {
     "fresh-login": "a fresh login, whose token covers what was decided",
     "passkey": "a passkey",
 }
-_REFRESH: Final = 2
+_SOON, _LATER = "2", "5"
+"""After how many seconds a receipt looks again: where the event is being written, and where somebody is awaited."""
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,20 @@ def style() -> str:
     return str(environment_.loader.get_source(environment_, "page.css")[0])
 
 
-def welcome(frame: Frame, issuer: str, then: str) -> str:
-    """Return the page of somebody who has not signed in."""
-    return _page(frame, "welcome.html.j2", "Sign in", issuer=issuer, next=then)
+def welcome(frame: Frame, issuer: str, then: str, *, lost: bool = False) -> str:
+    """Return the page of somebody who has not signed in; ``lost``: who pressed a button, and is not signed in any more."""
+    return _page(frame, "welcome.html.j2", "Sign in", issuer=issuer, next=then, lost=lost)
+
+
+def leaving(frame: Frame, desk: Desk, verdict: str, address: str, issuer: str) -> str:
+    """Return the page that leads on to the provider, to sign in for one decision."""
+    refresh = f"0; url={address}"
+    return _page(frame, "leaving.html.j2", "Sign in anew", refresh=refresh, desk=desk, verdict=verdict, address=address, issuer=issuer)
+
+
+def explanation(frame: Frame, desk: Desk) -> str:
+    """Return the page around a desk's explanation."""
+    return _page(frame, "explanation.html.j2", f"Explanation of {desk.title}", desk=desk, document=desk.freeze.explanation)
 
 
 def queue(frame: Frame, entries: Sequence[Entry], now: datetime) -> str:
@@ -90,11 +101,20 @@ def desk(frame: Frame, entry: Entry, page: Document) -> str:
     )
 
 
-def receipt(frame: Frame, desk: Desk, state: State, own: Decided | None) -> str:
+def receipt(frame: Frame, entry: Entry) -> str:
     """Return how far a desk is, or the receipt."""
-    refresh = _REFRESH if state.outcome is None else None
+    state = entry.state
+    refresh = None if state.outcome is not None else _LATER if state.missing else _SOON
     return _page(
-        frame, "receipt.html.j2", desk.title, refresh=refresh, desk=desk, state=state, own=own, words=_WORDS.__getitem__, moment=_moment
+        frame,
+        "receipt.html.j2",
+        entry.desk.title,
+        refresh=refresh,
+        desk=entry.desk,
+        state=state,
+        own=entry.own,
+        words=_WORDS.__getitem__,
+        moment=_moment,
     )
 
 
@@ -103,7 +123,7 @@ def message(frame: Frame, title: str, what: str, back: str, back_words: str) -> 
     return _page(frame, "message.html.j2", title, what=what, back=back, back_words=back_words)
 
 
-def _page(frame: Frame, template: str, title: str, *, refresh: int | None = None, **values: object) -> str:
+def _page(frame: Frame, template: str, title: str, *, refresh: str | None = None, **values: object) -> str:
     session = frame.session
     shown = {"cluster": frame.cluster, "person": session.person, "csrf": session.csrf, "title": title, "refresh": refresh}
     return _environment().get_template(template).render(**shown, **values)

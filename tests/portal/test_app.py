@@ -1,0 +1,497 @@
+"""What the portal answers to whom: forms from elsewhere, other sessions, other names, other people's desks; and in which words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from controlplane.bank import ANA, BEN, CARLA, DAVID
+from signoff.archive.store import Unavailable
+from signoff.portal.cluster import ClusterAway, Denied, NotKnown
+from signoff.portal.guard import COOKIE, HEADERS
+from signoff.record.values import sha256
+from tests.portal.house import HOME, House, Visitor
+
+DESK = "/desk/credit/credit-scoring-2.4.0"
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+
+
+# --- forms ----------------------------------------------------------------------------------------------------------
+
+FROM_ELSEWHERE: dict[str, dict[str, str]] = {
+    "another site": {"origin": "https://evil.example"},
+    "a name that begins like ours": {"origin": f"{HOME}.evil.example"},
+    "another port": {"origin": f"{HOME}:8443"},
+    "without TLS": {"origin": HOME.replace("https", "http")},
+    "a sandboxed page": {"origin": "null"},
+    "an empty origin": {"origin": ""},
+    "said by the browser": {"sec-fetch-site": "cross-site"},
+    "a sister site": {"sec-fetch-site": "same-site"},
+    "typed by hand": {"sec-fetch-site": "none"},
+    "our origin, and said otherwise": {"origin": HOME, "sec-fetch-site": "cross-site"},
+}
+
+
+@pytest.mark.parametrize("headers", [pytest.param(one, id=name) for name, one in FROM_ELSEWHERE.items()])
+def test_a_form_that_another_page_sent_decides_nothing(house: House, headers: dict[str, str]) -> None:
+    desk = house.desk()
+    answer = house.visitor(CARLA).press(desk, headers=headers)
+    assert answer.status_code == 403
+    assert "Nothing was decided" in answer.text
+    assert house.rooms.created == []
+
+
+@pytest.mark.parametrize(
+    "headers", [{}, {"origin": HOME}, {"origin": HOME, "sec-fetch-site": "same-origin"}], ids=["old", "origin", "both"]
+)
+def test_a_form_of_ours_decides(house: House, headers: dict[str, str]) -> None:
+    desk = house.desk()
+    answer = house.visitor(CARLA).press(desk, headers=headers)
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{DESK}/receipt")
+    [created] = house.rooms.created
+    assert created["spec"]["verdict"] == "Approve"
+
+
+def test_a_form_needs_the_token_of_its_own_session_in_its_body(house: House) -> None:
+    desk = house.desk()
+    carla, david = house.visitor(CARLA), house.visitor(DAVID)
+    theirs = carla.token(DESK)
+    form = david.form(desk)
+    for token in ("", theirs, form["csrf"][:-1], form["csrf"] + "x", "é", "\x00"):
+        answer = david.post(f"{DESK}/decision", data=form | {"csrf": token})
+        assert answer.status_code == 403, token
+        assert "This form is out of date" in answer.text
+    without = {name: value for name, value in form.items() if name != "csrf"}
+    assert david.post(f"{DESK}/decision?csrf={form['csrf']}", data=without).status_code == 403
+    assert house.rooms.created == []
+
+
+def test_signing_out_needs_the_token_too(house: House) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    assert carla.post("/sign-out", data={"csrf": "x"}).status_code == 403
+    assert carla.get(DESK).status_code == 200
+    assert carla.post("/sign-out", data={"csrf": carla.token(DESK)}, headers={"origin": "https://evil.example"}).status_code == 403
+    assert carla.press(desk).status_code == 303
+
+
+BROKEN: dict[str, tuple[bytes, dict[str, str], int]] = {
+    "JSON": (b'{"verdict":"Approve"}', {"content-type": "application/json"}, 415),
+    "text, as a form may send it": (b"verdict=Approve", {"content-type": "text/plain"}, 415),
+    "no type": (b"verdict=Approve", {"content-type": ""}, 415),
+    "several parts": (b"--x--", {"content-type": "multipart/form-data; boundary=x"}, 415),
+    "too much": (b"a=" + b"b" * 70_000, FORM, 413),
+    "many fields": (b"&".join(b"a%d=b" % number for number in range(17)), FORM, 400),
+    "a field twice": (b"verdict=Approve&verdict=Reject", FORM, 400),
+    "no field": (b"verdict", FORM, 400),
+    "nothing": (b"", FORM, 403),
+    "bytes beyond ASCII": ("verdict=é".encode(), FORM, 400),
+    "escapes that are no UTF-8": (b"verdict=%ff%fe", FORM, 400),
+    "a lone surrogate": (b"verdict=%ed%a0%80", FORM, 400),
+}
+
+
+@pytest.mark.parametrize(("body", "headers", "status"), [pytest.param(*one, id=name) for name, one in BROKEN.items()])
+def test_what_is_no_form_is_refused_in_words(house: House, body: bytes, headers: dict[str, str], status: int) -> None:
+    house.desk()
+    answer = house.visitor(CARLA).post(f"{DESK}/decision", content=body, headers=headers)
+    assert answer.status_code == status
+    assert status == 403 or "Nothing was decided" in answer.text
+    assert house.rooms.created == []
+
+
+def test_a_comment_that_acts_is_shown_and_does_not_act(house: House) -> None:
+    desk = house.desk()
+    told = "<script>alert(1)</script>\x1b[31m\u202e" + "x" * 5000
+    assert house.visitor(CARLA).press(desk, comment=told).status_code == 303
+    assert house.rooms.created[0]["spec"]["comment"] == told
+
+
+def test_a_form_of_another_desk_or_of_none_decides_nothing(house: House) -> None:
+    desk, other = house.desk(), house.desk("credit-scoring-2.4.1", b"<p>other</p>")
+    carla = house.visitor(CARLA)
+    for changes in ({"freeze": other.digest}, {"rendition": other.freeze.renditions[0].digest}, {"freeze": ""}, {"verdict": "approve"}):
+        answer = carla.press(desk, **changes)
+        assert answer.status_code in {400, 409}
+        assert "Nothing was decided" in answer.text
+    assert house.rooms.created == []
+
+
+# --- every answer ---------------------------------------------------------------------------------------------------
+
+ANSWERS: dict[str, tuple[str, str, int]] = {
+    "welcome": ("GET", "/", 401),
+    "no such page": ("GET", "/nowhere", 404),
+    "no such method": ("PUT", "/", 405),
+    "no such desk address": ("GET", "/desk/Credit/x", 401),
+    "a climb": ("GET", "/desk/..%2f..%2fetc/passwd", 404),
+    "a climb in a digest": ("GET", f"{DESK}/sha256:..%2f..%2f", 404),
+    "a callback of nobody": ("GET", "/callback?state=x&code=y", 400),
+    "a callback with too much": ("GET", f"/callback?state={'x' * 300}", 404),
+    "a form of nobody": ("POST", f"{DESK}/decision", 401),
+    "the style": ("GET", "/page.css", 200),
+    "health": ("GET", "/healthz", 200),
+}
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [pytest.param(*one, id=name) for name, one in ANSWERS.items()])
+def test_every_answer_bears_our_headers(house: House, method: str, path: str, status: int) -> None:
+    answer = house.visitor().request(method, path)
+    assert answer.status_code == status
+    require_headers(answer)
+    assert "set-cookie" not in answer.headers, "whoever only looks, from wherever, is given no session, and loses none"
+
+
+def require_headers(answer: Any) -> None:
+    assert {name: answer.headers.get(name) for name in HEADERS} == HEADERS
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "base-uri 'none'" in policy
+    assert ("frame-ancestors 'none'" in policy) != policy.startswith("sandbox;")
+    assert "script-src" not in policy
+    assert not re.search(r"https?:|\*|unsafe-eval", policy)
+
+
+def test_pages_of_somebody_who_is_signed_in_are_framed_by_nobody_and_what_is_frozen_by_us_alone(house: House) -> None:
+    desk = house.desk()
+    carla = house.visitor(CARLA)
+    for path in ("/", DESK, f"{DESK}/receipt", f"{DESK}/explanation", "/desk/credit/other"):
+        answer = carla.get(path)
+        require_headers(answer)
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert "<script" not in answer.text
+        assert " style=" not in answer.text
+    for digest in (desk.freeze.renditions[0].digest, desk.freeze.renditions[1].digest, desk.freeze.explanation.digest):
+        answer = carla.get(f"{DESK}/{digest}")
+        assert answer.status_code == 200
+        require_headers(answer)
+        assert answer.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+        assert "frame-ancestors 'self'" in answer.headers["content-security-policy"]
+        assert sha256(answer.content) == digest
+
+
+def test_a_fault_of_ours_is_a_page_with_our_headers(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.desk()
+    carla = house.visitor(CARLA)
+    monkeypatch.setattr(house.rooms, "may_see", lambda *_: 1 / 0)
+    answer = carla.get(DESK)
+    assert answer.status_code == 500
+    require_headers(answer)
+    assert "It is safe to press again" in answer.text
+    assert "ZeroDivision" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "portal.bank.example.", "portal.bank.example:443", "PORTAL.bank.example:80", "", "127.0.0.1"]
+)
+def test_under_another_name_nobody_is_answered(house: House, host: str) -> None:
+    house.desk()
+    answer = house.visitor(CARLA).get(DESK, headers={"host": host})
+    assert answer.status_code == 421
+    require_headers(answer)
+    assert "credit" not in answer.text
+
+
+def test_what_a_proxy_says_of_the_name_counts_for_nothing(house: House) -> None:
+    headers = {"x-forwarded-host": "evil.example", "forwarded": "host=evil.example", "x-original-url": "/sign-out"}
+    answer = house.visitor().get("/", headers=headers)
+    assert answer.status_code == 401
+    assert "evil" not in answer.text
+
+
+# --- where a sign-in leads ------------------------------------------------------------------------------------------
+
+ELSEWHERE = [
+    "//evil.example",
+    "/\\evil.example",
+    "\\\\evil.example",
+    "https://evil.example",
+    "https:evil.example",
+    "javascript:alert(1)",
+    "/%2f/evil.example",
+    "/\n/evil.example",
+    "/\t/evil.example",
+    "/ok\r\nset-cookie: a=b",
+    "///evil.example",
+    "evil.example",
+    "/?next=//evil.example",
+    "/desk@evil.example",
+    "",
+]
+
+
+@pytest.mark.parametrize("then", ELSEWHERE)
+def test_a_sign_in_leads_nowhere_else(house: House, then: str) -> None:
+    answer = house.visitor().sign_in(CARLA, then)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/")
+
+
+def test_a_sign_in_leads_to_the_desk_that_was_asked_for(house: House) -> None:
+    desk, visitor = house.desk(), house.visitor()
+    page = f"{DESK}/{desk.freeze.renditions[0].digest}"
+    [address] = re.findall(r'href="(/sign-in[^"]*)"', visitor.get(page).text)
+    begun = visitor.get(address)
+    assert visitor.get(visitor.led(begun.headers["location"], CARLA)).headers["location"] == page
+
+
+# --- sessions -------------------------------------------------------------------------------------------------------
+
+
+def test_the_cookie_is_ours_alone_and_scripts_do_not_read_it(house: House) -> None:
+    answer = house.visitor().sign_in(CARLA)
+    [cookie] = answer.headers.get_list("set-cookie")
+    assert cookie.startswith(f"{COOKIE}=")
+    assert COOKIE.startswith("__Host-")
+    assert {part.strip() for part in cookie.split(";")[1:]} == {"Path=/", "Secure", "HttpOnly", "SameSite=Lax"}
+
+
+def test_signing_in_gives_the_session_another_name_and_the_old_one_is_worth_nothing(house: House) -> None:
+    house.desk()
+    visitor = house.visitor()
+    address = visitor.to_provider()
+    planted = visitor.cookies[COOKIE]
+    visitor.get(visitor.led(address, CARLA))
+    assert visitor.cookies[COOKIE] != planted
+    attacker = house.visitor()
+    attacker.cookies.set(COOKIE, planted, domain="portal.bank.example")
+    assert attacker.get(DESK).status_code == 401
+
+
+def test_a_name_that_somebody_made_up_is_no_session(house: House) -> None:
+    visitor = house.visitor()
+    visitor.cookies.set(COOKIE, "made-up", domain="portal.bank.example")
+    visitor.to_provider()
+    assert visitor.cookies.get(COOKIE, domain="portal.bank.example", path="/") != "made-up"
+
+
+def test_a_session_ends_when_its_person_signs_out(house: House) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    form, name = carla.form(desk), carla.cookies[COOKIE]
+    answer = carla.post("/sign-out", data={"csrf": form["csrf"]})
+    assert answer.status_code == 303
+    assert "Max-Age=0" in answer.headers["set-cookie"]
+    carla.cookies.set(COOKIE, name, domain="portal.bank.example")
+    assert carla.get(DESK).status_code == 401
+    refused = carla.post(f"{DESK}/decision", data=form)
+    assert refused.status_code == 401
+    assert "You were not signed in any more when you pressed. Nothing was decided." in refused.text
+
+
+def test_a_session_ends_after_an_hour_without_a_request_and_after_twelve_in_any_case(house: House) -> None:
+    house.desk()
+    now = 1000.0
+    house.clock = lambda: now
+    carla, idle = house.visitor(CARLA), house.visitor(CARLA)
+    for _ in range(12):
+        assert carla.get(DESK).status_code == 200
+        now += 3599
+    assert idle.get(DESK).status_code == 401
+    now += 60
+    assert carla.get(DESK).status_code == 401
+
+
+def test_who_has_signed_in_stays_so_however_many_others_begin_to(house: House) -> None:
+    house.desk()
+    carla = house.visitor(CARLA)
+    for _ in range(30):
+        house.visitor().to_provider()
+    assert carla.get(DESK).status_code == 200
+
+
+def test_what_one_person_opened_the_next_one_in_the_same_browser_did_not(house: House) -> None:
+    desk = house.desk(tier="tier-1")
+    browser = house.visitor(CARLA)
+    browser.get(f"{DESK}/{desk.freeze.explanation.digest}")
+    browser.sign_in(CARLA)
+    assert "(opened)" in browser.get(DESK).text
+    browser.sign_in(DAVID)
+    refused = browser.press(desk)
+    assert refused.status_code == 409
+    assert "Open the explanation first" in refused.text
+    assert house.rooms.created == []
+
+
+# --- the callback ---------------------------------------------------------------------------------------------------
+
+
+def test_the_end_of_a_sign_in_serves_once_and_in_the_browser_in_which_it_began(house: House) -> None:
+    attacker, victim = house.visitor(), house.visitor()
+    back = attacker.led(attacker.to_provider(), DAVID)
+    assert victim.get(back).status_code == 400, "nobody is signed in as somebody else by a link"
+    assert victim.get("/").status_code == 401
+    assert attacker.get(back).status_code == 303
+    again = attacker.get(back)
+    assert again.status_code == 400
+    assert "It was used already" in again.text
+    assert attacker.get("/").status_code == 200, "a reload of the callback signs nobody out"
+
+
+def test_a_code_is_worth_nothing_in_another_sign_in(house: House) -> None:
+    carla, thief = house.visitor(), house.visitor()
+    stolen = carla.led(carla.to_provider(), CARLA)
+    code = re.search(r"code=([^&]+)", stolen)
+    own = re.search(r"state=([^&]+)", thief.to_provider())
+    assert code is not None
+    assert own is not None
+    answer = thief.get(f"/callback?code={code[1]}&state={own[1]}&iss={house.provider.issuer}")
+    assert answer.status_code == 403
+    assert thief.get("/").status_code == 401
+
+
+WRONG_ENDS: dict[str, Callable[[str], str]] = {
+    "another issuer": lambda back: re.sub(r"iss=[^&]+", "iss=https%3A%2F%2Fevil.example", back),
+    "no issuer": lambda back: re.sub(r"&?iss=[^&]+", "", back),
+    "no code": lambda back: re.sub(r"code=[^&]+", "code=", back),
+    "another code": lambda back: re.sub(r"code=[^&]+", "code=stolen", back),
+    "an error": lambda back: f"{back}&error=access_denied",
+    "an error that acts": lambda back: f"{back}&error=%3Cscript%3Ealert(1)%3C/script%3E",
+}
+
+
+@pytest.mark.parametrize("bend", [pytest.param(one, id=name) for name, one in WRONG_ENDS.items()])
+def test_a_sign_in_that_ends_otherwise_signs_nobody_in(house: House, bend: Callable[[str], str]) -> None:
+    visitor = house.visitor()
+    answer = visitor.get(bend(visitor.led(visitor.to_provider(), CARLA)))
+    assert answer.status_code == 403
+    assert "You did not sign in" in answer.text
+    assert "Nothing was decided, and it is safe to try again" in answer.text
+    assert "<script" not in answer.text
+    assert visitor.get("/").status_code == 401
+
+
+# --- what somebody may not see --------------------------------------------------------------------------------------
+
+
+def test_a_desk_in_a_namespace_that_one_may_not_see_is_not_there(house: House) -> None:
+    desk = house.desk()
+    carla, ben = house.visitor(CARLA), house.visitor(BEN)
+    form = carla.form(desk)
+    ben_form = form | {"csrf": house.sessions.of(ben.cookies[COOKIE]).csrf}
+    digests = [one.digest for one in desk.freeze.renditions] + [desk.freeze.explanation.digest]
+    for path in (DESK, f"{DESK}/receipt", f"{DESK}/explanation", *(f"{DESK}/{one}" for one in digests)):
+        there, hidden, absent = carla.get(path), ben.get(path), ben.get(path.replace("2.4.0", "9.9.9"))
+        assert (there.status_code, hidden.status_code, absent.status_code) == (200, 404, 404)
+        assert hidden.text.replace("2.4.0", "9.9.9") == absent.text, "whether it is there is not told"
+    assert ben.post(f"{DESK}/decision", data=ben_form).status_code == 404
+    assert "credit-scoring" not in ben.get("/").text
+    assert house.rooms.created == []
+
+
+def test_the_bytes_of_another_desk_are_not_on_this_one(house: House) -> None:
+    house.desk()
+    other = house.desk("secret-1.0.0", b"<p>secret</p>", namespace="credit")
+    carla = house.visitor(CARLA)
+    stray = house.world.reader.freeze(other.freeze.id, other.digest)[1]
+    for digest in (other.freeze.explanation.digest, *(one.digest for one in other.freeze.renditions), sha256(stray), other.digest):
+        assert carla.get(f"{DESK}/{digest}").status_code == 404
+
+
+def test_an_explanation_is_never_the_page_itself(house: House) -> None:
+    desk = house.desk(explanation=b'<a href="https://evil.example">Your session has ended: sign in again</a>')
+    answer = house.visitor(CARLA).get(f"{DESK}/{desk.freeze.explanation.digest}", headers={"sec-fetch-dest": "document"})
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{DESK}/explanation")
+
+
+def test_the_author_is_told_why_she_does_not_decide_and_one_broken_desk_hides_no_other(house: House) -> None:
+    house.desk()
+    broken = house.desk("credit-scoring-3.0.0", b"<p>broken</p>")
+    path = next(one for one in house.world.folder.rglob("*") if one.is_file() and sha256(one.read_bytes()) == broken.digest)
+    path.chmod(0o600)
+    path.write_bytes(b"{}")
+    queue = house.visitor(ANA).get("/")
+    assert queue.status_code == 200
+    assert f'href="{DESK}"' in queue.text
+    assert "3.0.0" not in queue.text
+
+
+# --- what is out of reach -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/", DESK, f"{DESK}/receipt"])
+@pytest.mark.parametrize("fault", [ClusterAway("the API server did not answer: 503"), Unavailable("no answer", "x")])
+def test_what_is_out_of_reach_is_said_in_plain_words(house: House, path: str, fault: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    house.desk()
+    carla = house.visitor(CARLA)
+    if isinstance(fault, ClusterAway):
+        house.rooms.fails = fault
+    else:
+        monkeypatch.setattr(house.world.store, "read", raising(fault))
+    answer = carla.get(path)
+    assert answer.status_code == 503
+    assert "Nothing was decided, and it is safe to try again." in answer.text
+
+
+def raising(error: Exception) -> Callable[..., Any]:
+    def fail(*_: object, **__: object) -> Any:
+        raise error
+
+    return fail
+
+
+def test_a_press_of_which_nothing_is_known_is_not_said_to_have_decided_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    monkeypatch.setattr(house.rooms, "decide", raising(NotKnown("the API server does not answer (ReadTimeoutError)")))
+    answer = carla.press(desk)
+    assert answer.status_code == 503
+    assert "It is not known whether this was decided" in answer.text
+    assert "It is safe to press again" in answer.text
+    assert "Nothing was decided" not in answer.text
+
+
+def test_a_press_that_is_refused_decided_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    monkeypatch.setattr(house.rooms, "decide", raising(Denied("spec.freeze: the live version has changed")))
+    answer = carla.press(desk)
+    assert answer.status_code == 403
+    assert "Nothing was decided: the archive holds no seal of yours on this desk." in answer.text
+
+
+def test_a_double_click_is_one_decision_by_its_name(house: House) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    form = carla.form(desk)
+    for _ in range(2):
+        assert carla.post(f"{DESK}/decision", data=form).status_code == 303
+    assert house.visitor(DAVID).press(desk).status_code == 303
+    first, second, other = (one["metadata"]["name"] for one in house.rooms.created)
+    assert first == second != other
+
+
+# --- anything at all ------------------------------------------------------------------------------------------------
+
+PATHS = st.one_of(
+    st.sampled_from(["/", "/sign-in", "/callback", "/sign-out", DESK, f"{DESK}/receipt", f"{DESK}/explanation", f"{DESK}/decision"]),
+    st.builds(lambda *parts: "/desk/" + quote("/".join(parts), safe="/%"), *[st.text("ab.-%2f/\\\x00é~:", max_size=20)] * 3),
+)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory: pytest.TempPathFactory, provider: Any) -> Visitor:
+    house = House(tmp_path_factory.mktemp("house"), provider)
+    house.desk()
+    return house.visitor(CARLA)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    method=st.sampled_from(["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"]),
+    path=PATHS,
+    query=st.dictionaries(st.sampled_from(["state", "code", "iss", "error", "next", "csrf"]), st.text(max_size=40), max_size=3),
+    headers=st.dictionaries(
+        st.sampled_from(["origin", "content-type", "sec-fetch-site", "sec-fetch-dest", "x-forwarded-host", "cookie"]),
+        st.sampled_from(["", "null", "a=b", FORM["content-type"], "document", "\x7f"]),
+        max_size=3,
+    ),
+    body=st.binary(max_size=200),
+)
+def test_whatever_is_asked_it_is_answered_and_with_our_headers(
+    known: Visitor, method: str, path: str, query: dict[str, str], headers: dict[str, str], body: bytes
+) -> None:
+    answer = known.request(method, path, params=query, headers=headers, content=body)
+    assert answer.status_code < 500
+    require_headers(answer)
+    assert known.house.rooms.created == []
