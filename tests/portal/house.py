@@ -94,6 +94,13 @@ class House:
         desks = Desks(self.rooms, self.world.reader)
         self.portal = Portal("demo", home, self.rooms, desks, SigningIn(settings, trusted, secret, home), self.sessions)
         self.app = application(self.portal)
+        self.asked: list[str] = []
+        """The paths that were asked for with a cookie, where the house is served."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if any(name == b"cookie" for name, _ in scope.get("headers", ())):
+            self.asked.append(scope["path"])
+        await self.app(scope, receive, send)
 
     def desk(
         self,
@@ -151,7 +158,7 @@ def served(folder: Path, provider: Provider) -> Iterator[House]:
     house = House(folder, provider, f"https://{LOOPBACK}:{port}")
     serving = Authority("portal", folder / "pki").serving("portal", [LOOPBACK])
     config = uvicorn.Config(
-        house.app,
+        house,
         host=LOOPBACK,
         port=port,
         ssl_certfile=serving.certificate,

@@ -56,7 +56,8 @@ def _decide(portal: Portal, visit: Visit, person: SignedIn, where: tuple[str, st
         raise Refused(409, "The desk has changed", "It is another one than the one that you looked at. Nothing was decided.", back)
     opened = desk.digest in visit.session.opened
     if verdict == "Approve" and desk.freeze.route.tier == "tier-1" and not opened:
-        raise Refused(409, "Open the explanation first", "In tier-1 nobody approves without having opened it. Nothing was decided.", back)
+        told = "In tier-1 nobody approves without having opened it. Nothing was decided."
+        raise Refused(409, "Open the explanation first", told, (f"{back[0]}/explanation", "Open the explanation"))
     comment = form.get("comment", "").replace("\r\n", "\n").strip()
     spec: dict[str, Json] = {
         "promotion": name,
@@ -124,6 +125,6 @@ def _not_taken(portal: Portal, person: SignedIn, pending: Pending, error: Signof
         )
         return Refused(503, "Sealed, and not yet taken", told, back)
     if isinstance(error, NotKnown):
-        told = f"{error}. It is safe to press again: who presses twice decides once."
+        told = f"For {error}. It is safe to press again: who presses twice decides once."
         return Refused(503, "It is not known whether this was decided", told, back)
     return Refused(403, "This was refused", f"{error}. {sealed}", back)

@@ -22,6 +22,7 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
     @app.get("/sign-in")
     def sign_in(request: Request, next: Annotated[str, Query(max_length=600)] = "/") -> Response:  # noqa: A002 - the parameter's name
         """Begin to sign in."""
+        _require_window(request)
         flow = Flow.new(portal.now(), next if LOCAL.fullmatch(next) else "/")
         address = portal.signing_in.begin(visit_of(request).session, flow)
         portal.sessions.hold(visit_of(request).session)
@@ -36,6 +37,7 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
         iss: Annotated[str | None, Query(max_length=600)] = None,
     ) -> Response:
         """End a sign-in; or decide, where one was asked for to decide."""
+        _require_window(request)
         visit = visit_of(request)
         flow = visit.session.flows.pop(state, None)
         if flow is None:
@@ -64,3 +66,9 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
         answer = RedirectResponse("/", status_code=303)
         answer.delete_cookie(COOKIE, path="/", secure=True, httponly=True, samesite="lax")
         return answer
+
+
+def _require_window(request: Request) -> None:
+    """Raise where a frame, a picture or the like asks: a document that we frame could lead there, and would get a session set."""
+    if request.headers.get("sec-fetch-dest", "document") != "document":
+        raise Refused(403, "Sign in in a window of its own", "This was asked for from within another page. Nothing was decided.")

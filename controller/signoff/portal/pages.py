@@ -9,11 +9,13 @@ from functools import cache
 from typing import Final
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from signoff.desk.markup import environment
 from signoff.portal.desks import Desk, Entry, age
 from signoff.portal.sessions import Session
 from signoff.record.freeze import Assurance, Document
+from signoff.record.values import parse_time
 
 APPROVES: Final = "I approve this model version for the use described on this desk."
 APPROVES_HAVING_READ: Final = "I have read this desk and the explanation on it, and approve this model version for the use described there."
@@ -30,7 +32,7 @@ _WORDS: Final[dict[Assurance, str]] = {
     "fresh-login": "a fresh login, whose token covers what was decided",
     "passkey": "a passkey",
 }
-_SOON, _LATER = "2", "5"
+_SOON, _LATER = "2", "10"
 """After how many seconds a receipt looks again: where the event is being written, and where somebody is awaited."""
 
 
@@ -101,10 +103,10 @@ def desk(frame: Frame, entry: Entry, page: Document) -> str:
     )
 
 
-def receipt(frame: Frame, entry: Entry) -> str:
-    """Return how far a desk is, or the receipt."""
+def receipt(frame: Frame, entry: Entry, *, looks: bool) -> str:
+    """Return how far a desk is, or the receipt. ``looks``: whether the page asks again by itself, for as long as there is no outcome."""
     state = entry.state
-    refresh = None if state.outcome is not None else _LATER if state.missing else _SOON
+    refresh = None if not looks or state.outcome is not None else _LATER if state.missing else _SOON
     return _page(
         frame,
         "receipt.html.j2",
@@ -125,13 +127,18 @@ def message(frame: Frame, title: str, what: str, back: str, back_words: str) -> 
 
 def _page(frame: Frame, template: str, title: str, *, refresh: str | None = None, **values: object) -> str:
     session = frame.session
-    shown = {"cluster": frame.cluster, "person": session.person, "csrf": session.csrf, "title": title, "refresh": refresh}
+    shown = {"cluster": frame.cluster, "person": session.person, "csrf": session.csrf, "title": title, "refresh": refresh, "when": _when}
     return _environment().get_template(template).render(**shown, **values)
 
 
 @cache
 def _environment() -> Environment:
     return environment("signoff.portal")
+
+
+def _when(time: str) -> Markup:
+    """Return a time of the record as a page shows it."""
+    return Markup('<time datetime="{0}">{1}</time>').format(time, _moment(parse_time(time)))
 
 
 def _moment(time: datetime | None) -> str:

@@ -7,7 +7,7 @@ itself the page may lead its reader elsewhere by a link, under our name.
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -43,10 +43,10 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
         return pages.desk(visit_of(request).frame, desks.entry(found, person.who), page)
 
     @app.get("/desk/{namespace}/{name}/receipt", response_class=HTMLResponse)
-    def receipt(request: Request, person: Person, namespace: Label, name: Label) -> str:
+    def receipt(request: Request, person: Person, namespace: Label, name: Label, look: Literal["yes", "no"] = "yes") -> str:
         """Who has decided and who is awaited; once the event is there, the receipt."""
         found = desks.desk(person.who, namespace, name)
-        return pages.receipt(visit_of(request).frame, desks.entry(found, person.who))
+        return pages.receipt(visit_of(request).frame, desks.entry(found, person.who), looks=look == "yes")
 
     @app.get("/desk/{namespace}/{name}/explanation", response_class=HTMLResponse)
     def explanation(request: Request, person: Person, namespace: Label, name: Label) -> str:
