@@ -239,6 +239,16 @@ def test_a_sign_in_leads_to_the_desk_that_was_asked_for(house: House) -> None:
     assert visitor.get(visitor.led(begun.headers["location"], CARLA)).headers["location"] == page
 
 
+@pytest.mark.parametrize("kind", ["iframe", "image", "empty", "object"])
+def test_a_sign_in_begins_and_ends_in_a_window_of_its_own(house: House, kind: str) -> None:
+    visitor = house.visitor()
+    answer = visitor.get("/sign-in", headers={"sec-fetch-dest": kind})
+    assert (answer.status_code, "set-cookie" in answer.headers) == (403, False)
+    back = visitor.led(visitor.to_provider(), CARLA)
+    assert visitor.get(back, headers={"sec-fetch-dest": kind}).status_code == 403
+    assert visitor.get(back, headers={"sec-fetch-dest": "document"}).status_code == 303
+
+
 # --- sessions -------------------------------------------------------------------------------------------------------
 
 
