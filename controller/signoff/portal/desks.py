@@ -1,6 +1,6 @@
 """What somebody sees: their queue, a desk as it is frozen, and what has become of it. From the archive; the cluster says where to look.
 
-1. A desk is the archived bytes under the digest that the freeze names, hashed again each time; nothing is rendered for it here.
+1. A desk is the archived bytes under the digest that the freeze names, read and verified each time (`kept`); nothing is rendered here.
 2. The freeze is the one that the promotion's status names, and must be of this very request.
 3. Whether somebody may decide is foretold by the rules of the door (`decision.eligibility`), for the queue's sake. The door decides.
 """
@@ -13,8 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Final
 
-from signoff.archive.store import Missing, Store, Unavailable
-from signoff.archive.write import read_blob
+from signoff.archive.store import Missing, Unavailable
 from signoff.decision.corrections import Corrected
 from signoff.decision.delegations import grantor_of
 from signoff.decision.eligibility import NotAllowed, standing
@@ -24,6 +23,7 @@ from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.policy.quorum import Vote, tally
 from signoff.portal.cluster import Cluster, ClusterAway, NotThere, Object
+from signoff.portal.kept import Kept
 from signoff.record.freeze import Document, Explanation, Freeze
 from signoff.record.promotion import is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
@@ -100,11 +100,7 @@ class Desks:
         self._cluster = cluster
         self._reader = reader
         self._freeze = lru_cache(maxsize=256)(reader.freeze)
-
-    @property
-    def store(self) -> Store:
-        """The archive."""
-        return self._reader.store
+        self._kept = Kept(reader.store)
 
     def desk(self, who: Resolved, namespace: str, name: str) -> Desk:
         """Return a desk that somebody may see; `NotThere`, `NotFrozen` or an error of the archive says why not."""
@@ -144,8 +140,8 @@ class Desks:
                 return
 
     def bytes_of(self, document: Document | Explanation) -> bytes:
-        """Return the archived bytes of what is on a desk, hashed again."""
-        return read_blob(self.store, document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
+        """Return the archived bytes of what is on a desk, verified."""
+        return self._kept.read(document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
 
     def _entry(self, desk: Desk, who: Resolved) -> Entry:
         state = self.state(desk)

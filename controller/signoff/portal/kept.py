@@ -1,0 +1,48 @@
+"""What is frozen, read again for each reader, and hashed once.
+
+1. The archive is read for each reader: what it lost or does not answer is told, and what was altered in it is never shown.
+2. Bytes are hashed when they are first read. The same bytes read again are compared with those, which costs a tenth of it and says as much.
+3. What is kept is bounded in bytes; what was read longest ago goes first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from threading import Lock
+from typing import Final
+
+from signoff.archive import layout
+from signoff.archive.store import Store
+from signoff.archive.write import read_blob
+
+MOST: Final = 64 * 1024 * 1024
+
+
+class Kept:
+    """Bytes that were found to have their digest. Safe to use from many threads."""
+
+    def __init__(self, store: Store, most: int = MOST) -> None:
+        self._store = store
+        self._most = most
+        self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = Lock()
+
+    def read(self, digest: str, *, limit: int) -> bytes:
+        """Return the archived bytes with this digest; raises as `read_blob`."""
+        with self._lock:
+            known = self._held.get(digest)
+        if known is not None and self._store.read(layout.blob(digest), limit=limit).data == known:
+            with self._lock:
+                if digest in self._held:
+                    self._held.move_to_end(digest)
+            return known
+        data = read_blob(self._store, digest, limit=limit)
+        if len(data) <= self._most:
+            self._keep(digest, data)
+        return data
+
+    def _keep(self, digest: str, data: bytes) -> None:
+        with self._lock:
+            self._held[digest] = data
+            while sum(map(len, self._held.values())) > self._most:
+                self._held.popitem(last=False)

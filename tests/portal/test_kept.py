@@ -1,0 +1,49 @@
+"""What is frozen is read each time and hashed once: what was altered is not shown, and what is kept is bounded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from world import World
+
+from signoff.archive.store import Damaged, Missing
+from signoff.archive.write import write_blob
+from signoff.portal.kept import Kept
+
+
+def file_of(world: World, digest: str) -> Path:
+    return world.folder / "blobs" / "sha256" / digest.removeprefix("sha256:")
+
+
+def test_what_is_altered_or_gone_after_it_was_read_is_not_shown_again(world: World) -> None:
+    digest = write_blob(world.store, b"as it was frozen")
+    kept = Kept(world.store)
+    assert kept.read(digest, limit=100) == kept.read(digest, limit=100) == b"as it was frozen"
+    file = file_of(world, digest)
+    file.chmod(0o600)
+    file.write_bytes(b"as it was forged")
+    with pytest.raises(Damaged):
+        kept.read(digest, limit=100)
+    file.unlink()
+    with pytest.raises(Missing):
+        kept.read(digest, limit=100)
+
+
+def test_the_same_bytes_are_hashed_once_and_no_more_is_kept_than_the_bound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    hashed: list[str] = []
+
+    def counted(store: object, digest: str, *, limit: int) -> bytes:
+        hashed.append(digest)
+        return world.store.read(f"blobs/sha256/{digest.removeprefix('sha256:')}", limit=limit).data
+
+    monkeypatch.setattr("signoff.portal.kept.read_blob", counted)
+    one, two, three = (write_blob(world.store, bytes([number]) * size) for number, size in ((1, 40), (2, 40), (3, 200)))
+    kept = Kept(world.store, most=100)
+    for digest in (one, two, one, two, three, one):
+        kept.read(digest, limit=1000)
+    assert hashed == [one, two, three]
+    other = write_blob(world.store, b"x" * 50)
+    kept.read(other, limit=1000)
+    assert sum(map(len, kept._held.values())) <= 100
+    assert two not in kept._held
