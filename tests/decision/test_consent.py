@@ -175,6 +175,14 @@ def test_a_token_renewed_without_a_new_sign_in_is_no_fresh_login() -> None:
         assurance_of(login_of(token, public(), named()), NONCE, AT)
 
 
+def test_a_login_whose_time_is_not_said_is_no_fresh_one() -> None:
+    """A provider may issue a token now for a login of yesterday; for a session the time of issue is what there is."""
+    login = login_of(PROVIDER.token("carla", AT, nonce=NONCE, auth_time=None), public(), named())
+    with pytest.raises(NotBelieved, match="does not say when you signed in"):
+        assurance_of(login, NONCE, AT)
+    assert assurance_of(login, REJECTS, AT) == "session"
+
+
 @pytest.mark.parametrize(
     ("has", "asked", "enough"),
     [

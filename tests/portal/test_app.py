@@ -10,6 +10,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from world import Principal
 
 from controlplane.bank import ANA, BEN, CARLA, DAVID
 from signoff.archive.store import Unavailable
@@ -270,6 +271,10 @@ def test_signing_in_gives_the_session_another_name_and_the_old_one_is_worth_noth
     attacker = house.visitor()
     attacker.cookies.set(COOKIE, planted, domain="portal.bank.example")
     assert attacker.get(DESK).status_code == 401
+    first = visitor.cookies[COOKIE]
+    visitor.sign_in(DAVID)
+    attacker.cookies.set(COOKIE, first, domain="portal.bank.example")
+    assert attacker.get(DESK).status_code == 401, "nor is the name of whoever was signed in before"
 
 
 def test_a_name_that_somebody_made_up_is_no_session(house: House) -> None:
@@ -451,6 +456,25 @@ def test_a_press_of_which_nothing_is_known_is_not_said_to_have_decided_nothing(h
     assert "It is not known whether this was decided" in answer.text
     assert "It is safe to press again" in answer.text
     assert "Nothing was decided" not in answer.text
+
+
+def test_a_seal_whose_decision_was_not_taken_is_finished_by_pressing_again(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    form = carla.form(desk)
+    house.world.archive_seal(
+        house.world.seal(desk.payload, desk.freeze, Principal(issuer=house.provider.issuer, subject=CARLA, name="Carla"))
+    )
+    with monkeypatch.context() as broken:
+        broken.setattr(house.rooms, "decide", raising(NotKnown("the API server does not answer (ReadTimeoutError)")))
+        answer = carla.post(f"{DESK}/decision", data=form)
+    assert answer.status_code == 503
+    assert "Sealed, and not yet taken" in answer.text
+    assert "Press again to finish it; it stays one." in answer.text
+    page = carla.get(DESK).text
+    assert "Approve it again" in page
+    assert 'value="Reject"' not in page, "the other verdict is not offered any more"
+    assert carla.press(desk).status_code == 303
+    assert len(house.rooms.created) == 1
 
 
 def test_a_press_that_is_refused_decided_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
