@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 ROOT = Path(__file__).parent.parent
@@ -17,6 +18,10 @@ for folder in (ROOT, ROOT / "tests"):
 # Of several workers each has ports of its own: what one found free another would take before it is used.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SIGNOFF_PORTS"] = f"{int(worker.removeprefix('gw')) + 1}/{os.environ['PYTEST_XDIST_WORKER_COUNT']}"
+
+# How long one example takes says how busy the machine is: what must be quick has a bound of its own.
+settings.register_profile("busy", deadline=None)
+settings.load_profile("busy")
 
 from world import World  # noqa: E402
 

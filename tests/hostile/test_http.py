@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from signoff.webhook import protocol
+from signoff import listening as protocol
 from tests.webhook.contract import require_contract
 from tests.webhook.listening import Listening, tls
 from tests.webhook.reviews import IMAGE, OTHER_IMAGE, pod, review

@@ -24,7 +24,7 @@ from controlplane.ports import LOOPBACK, free_ports
 from controlplane.signing_in import Forms
 from signoff.archive import layout
 from signoff.archive.write import create_or_same, write_blob
-from signoff.config import PortalProvider
+from signoff.config import Listener, PortalProvider, Tls
 from signoff.decision.principals import Resolved
 from signoff.desk.freezing import Frozen, Gathered, freeze_request
 from signoff.policy.facts import History
@@ -32,6 +32,7 @@ from signoff.policy.routing import route
 from signoff.portal.app import Portal, application
 from signoff.portal.cluster import Cluster, NotThere, Object
 from signoff.portal.desks import Desks
+from signoff.portal.serve import listening
 from signoff.portal.sessions import Sessions
 from signoff.portal.signing_in import SigningIn
 from signoff.record.canonical import dumps
@@ -157,17 +158,9 @@ def served(folder: Path, provider: Provider) -> Iterator[House]:
     [port] = free_ports(1)
     house = House(folder, provider, f"https://{LOOPBACK}:{port}")
     serving = Authority("portal", folder / "pki").serving("portal", [LOOPBACK])
-    config = uvicorn.Config(
-        house,
-        host=LOOPBACK,
-        port=port,
-        ssl_certfile=serving.certificate,
-        ssl_keyfile=serving.key,
-        log_config=None,
-        access_log=False,
-        server_header=False,
+    server = uvicorn.Server(
+        listening(house, Listener(host=LOOPBACK, port=port), Tls(certificate=str(serving.certificate), key=str(serving.key)))
     )
-    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:

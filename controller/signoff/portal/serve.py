@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from kubernetes import client
 
 from signoff import apiserver
-from signoff.config import PortalConfig
+from signoff.config import Listener, PortalConfig, Tls
 from signoff.errors import SignoffError
+from signoff.listening import Bounded, loaded
 from signoff.metrics import new_registry
 from signoff.metrics.archive import ArchiveMetrics
 from signoff.metrics.listener import serve_metrics
@@ -39,18 +41,25 @@ def run(config: PortalConfig) -> None:
     signing_in = SigningIn(config.provider, provider, _secret(config.provider.clientSecret), config.url)
     portal = Portal(config.cluster, config.url, cluster, Desks(cluster, reader), signing_in, Sessions(time.monotonic))
     serve_metrics(registry, config.metrics)
-    uvicorn.run(
-        application(portal),
-        host=config.listener.host,
-        port=config.listener.port,
+    uvicorn.Server(listening(application(portal), config.listener, config.tls)).run()
+
+
+def listening(app: Any, listener: Listener, tls: Tls) -> uvicorn.Config:
+    """Return the portal's listener, its certificate read; `SignoffError` where there is none."""
+    settings = uvicorn.Config(
+        app,
+        host=listener.host,
+        port=listener.port,
+        http=Bounded,
         access_log=False,
         log_config=None,
         server_header=False,
         limit_concurrency=500,
         timeout_graceful_shutdown=20,
-        ssl_certfile=config.tls.certificate,
-        ssl_keyfile=config.tls.key,
+        ssl_certfile=tls.certificate,
+        ssl_keyfile=tls.key,
     )
+    return loaded(settings)
 
 
 def _secret(path: str) -> str:

@@ -29,6 +29,7 @@ from signoff.config import Door, Listener, WebhookConfig
 from signoff.errors import SignoffError
 from signoff.gate.lookup import look_up
 from signoff.gate.memory import Memory
+from signoff.listening import Bounded, loaded
 from signoff.metrics.listener import serve_metrics
 from signoff.record.values import Digest
 from signoff.running.listing import Listing
@@ -43,7 +44,6 @@ from signoff.webhook.keeper import Keeper
 from signoff.webhook.kept import Kept
 from signoff.webhook.metrics import WebhookMetrics
 from signoff.webhook.namespaces import Turning
-from signoff.webhook.protocol import Bounded
 from signoff.webhook.restart import opened, restore
 from signoff.webhook.witness import Witness
 
@@ -118,9 +118,6 @@ def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Clust
 
 def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:
     client_ca = door.clientCa if door is not None else None
-    for path in (config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())):
-        if not Path(path).is_file():
-            raise SignoffError("no such file", where=path, mend="mount it, or correct the path")
     settings = uvicorn.Config(
         app,
         host=listener.host,
@@ -138,12 +135,7 @@ def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Doo
         ssl_ca_certs=client_ca,
         ssl_cert_reqs=ssl.CERT_REQUIRED if client_ca else ssl.CERT_NONE,
     )
-    try:
-        settings.load()
-    except OSError as error:  # ssl.SSLError is one
-        files = ", ".join((config.tls.certificate, config.tls.key, *((client_ca,) if client_ca else ())))
-        raise SignoffError(f"TLS cannot be set up: {error}", where=files, mend="mount a certificate with its own key, both PEM") from None
-    return _Server(settings)
+    return _Server(loaded(settings))
 
 
 def _protocol_for(names: Sequence[str]) -> type[Bounded]:

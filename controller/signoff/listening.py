@@ -1,4 +1,5 @@
-"""What a listener takes besides bodies: the library bounds neither the size of a head or of trailers nor the time that they may take.
+"""What the listeners of webhook and portal share: their certificate, and what they take besides bodies, for the library bounds neither the
+size of a head or of trailers nor the time that they may take.
 
 1. The head of a request (its first line and headers) has at most 64 KiB. So have the trailers behind a body in chunks, which nobody reads:
    counted is what comes and is neither body nor the end of a head or of a request. A body that came along with its head is not.
@@ -10,9 +11,13 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any, Final
 
+import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from signoff.errors import SignoffError
 
 MAX_HEAD: Final = 64 * 1024
 HEAD_SECONDS: Final = 10.0
@@ -50,7 +55,7 @@ class Bounded(HttpToolsProtocol):
                 self.transport.abort()
 
     def on_headers_complete(self) -> None:
-        """Leave the head: from here the body's bounds hold (`bodies`)."""
+        """Leave the head: from here the body's own bounds hold."""
         self._in_head = False
         self._begin_anew()
         self._came()
@@ -86,3 +91,17 @@ class Bounded(HttpToolsProtocol):
         if self._due is not None:
             self._due.cancel()
             self._due = None
+
+
+def loaded(settings: uvicorn.Config) -> uvicorn.Config:
+    """Return settings whose certificate and key were read; `SignoffError` names a file that is not there, or those that do not match."""
+    files = [str(file) for file in (settings.ssl_certfile, settings.ssl_keyfile, settings.ssl_ca_certs) if file]
+    for path in files:
+        if not Path(path).is_file():
+            raise SignoffError("no such file", where=path, mend="mount it, or correct the path")
+    try:
+        settings.load()
+    except OSError as error:  # ssl.SSLError is one
+        mend = "mount a certificate with its own key, both PEM"
+        raise SignoffError(f"TLS cannot be set up: {error}", where=", ".join(files), mend=mend) from None
+    return settings
