@@ -76,7 +76,7 @@ def test_a_drift_goes_to_people_and_the_desk_says_why(office: Office, tmp_path: 
     assert office.bank.signoff("desk", office.status()["id"], "--out", str(out)).returncode == 0
     shown = (out / "desk.txt").read_text()
     assert "its condition does not hold: psi.max is 0.31, auc.change is 0.0009" in " ".join(shown.split())
-    assert (out / "checks" / "1.html").read_text().startswith("<!doctype html>")
+    assert (out / "checks" / "1.html.txt").read_text().startswith("<!doctype html>")
     office.decide(CARLA)
     office.until(lambda: promoted(office))
 

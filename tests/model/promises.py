@@ -376,6 +376,8 @@ class Promises:
         assert asked.may, f"promise 4: {told} was signed, and ought to have been refused"
         assert entry.key == layout.correction(Digest(asked.event), said.predicate["id"])
         self.corrections[entry.key] = Correction(asked.event, asked.verdict, entry)
+        if asked.verdict != "Revoke":
+            return  # the gate is not told of a remark
         # The gate of the same process forgets what rests on it.
         for key in [key for key, (_, view) in self.remembered.items() if any(one.digest == asked.event for one in view)]:
             del self.remembered[key]

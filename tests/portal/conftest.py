@@ -42,7 +42,7 @@ def office(bank: Bank) -> Office:
     return Office(bank)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: while it is there, an event loop runs in this thread, and nothing else can have one
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))

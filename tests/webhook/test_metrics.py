@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -134,7 +135,10 @@ def test_while_the_archive_is_away_its_last_answer_grows_old_and_the_grace_shows
 
 def _listening(pid: int) -> set[int]:
     """The TCP ports on which a process listens, as Linux knows them."""
-    held = {target for one in Path(f"/proc/{pid}/fd").iterdir() if (target := str(one.readlink())).startswith("socket:")}
+    held = set()
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            held.add(str(one.readlink()))
     rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/{pid}/net/{name}").read_text().splitlines()[1:]]
     return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in held}
 
