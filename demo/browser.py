@@ -44,12 +44,16 @@ class Visitor:
             raise SceneError("the portal does not take the sign-in")
 
     def look(self, path: str) -> httpx.Response:
-        """Open a page, following where it leads."""
+        """Open a page and what it frames, following where they lead."""
         answer = self._client.get(urljoin(self._home, path))
         while answer.has_redirect_location:
             answer = self._client.get(urljoin(str(answer.url), answer.headers["location"]))
         if answer.status_code != 200:
             raise SceneError(f"{path} answers {answer.status_code}: {words(answer)[-1]}")
+        if answer.headers["content-type"].startswith("text/html"):
+            for frame in html.fromstring(answer.content).iter("iframe"):
+                if source := frame.get("src"):  # the frozen desk frames its explanation by its text
+                    self.look(urljoin(str(answer.url), source))
         return answer
 
     def press(self, page: httpx.Response, verdict: str) -> httpx.Response:

@@ -5,7 +5,6 @@ What leaves is counted by a listener at the other end, not by what the browser s
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
 from collections.abc import Iterator
@@ -13,15 +12,7 @@ from contextlib import contextmanager
 
 from playwright.sync_api import Browser, sync_playwright
 
-CHROMIUM = os.environ.get("SIGNOFF_CHROMIUM", "/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-]
+from controlplane.signing_in import ARGUMENTS, CHROMIUM
 
 # Each colour of text with the ground that it stands on.
 PAIRS = """() => { const seen = new Set(); const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);

@@ -295,12 +295,15 @@ class Doing(RuleBasedStateMachine):
         name = f"{verdict.lower()}-{event.digest[7:19]}-{reason}"
         obj = bank.correction(name, event.id, event.digest, verdict, reason)
         there = ("promotioncorrections", "credit", name) in self.world.api.objects
+        before = len(self.promises.corrections)
         self.promises.correcting = Correcting(who, event.digest, verdict, may)
         strike = self.archive.faults.arm("" if fault == "meanwhile" else fault, after)
         try:
             self.world.api.create(bank.person(who), "promotioncorrections", obj)
         except Refusal as refusal:
             assert not (may and calm) or strike.struck or there, f"{who} may {verdict} {request[:12]}: {refusal}"
+            written = len(self.promises.corrections) > before
+            assert not (written and "nothing was corrected" in str(refusal)), f"promise 5: told {refusal}, and the archive holds it"
         else:
             assert may or not calm, f"promise 4: {who} may not {verdict} {request[:12]}, and was let"
             assert verdict != "Revoke" or not calm or self.promises.is_revoked(event), "promise 1: revoked without an archived correction"

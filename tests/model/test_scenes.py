@@ -140,6 +140,17 @@ def revocation_altered(history: Histories) -> None:
     history._look(0, first)
 
 
+def remarks_lost(history: Histories) -> None:
+    """The archive fails at each operation of a remark in turn: what is told of it is so."""
+    promoted(history, 1)
+    event = next(iter(history.promises.events))
+    for fault in ("answer lost", "goes down"):
+        for after in range(12):
+            history._correct("rita", event, "Annotate", f"{fault.replace(' ', '-')}-{after}", fault, after)
+            history.archive.faults.down = False
+    assert history.promises.corrections, "not every one fails before it is written"
+
+
 def promoted(history: Histories, version: int) -> str:
     name, freeze = asked(history, "one", version=version)
     history._press("carla", name, freeze, "Approve")
@@ -151,6 +162,7 @@ def promoted(history: Histories, version: int) -> str:
 SCENES: dict[str, Scene] = {
     "revoked": revoked,
     "the revocation is altered": revocation_altered,
+    "remarks meet an archive that fails": remarks_lost,
     "a first version, and a major change": major,
     "the engine promotes": lambda history: refreshed(history) and None,
     "in the engine's place": in_its_place,

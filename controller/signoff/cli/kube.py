@@ -5,8 +5,6 @@ Denials of admission are told in admission's own words: the API server's wrappin
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, cast
 
@@ -14,6 +12,7 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff.apiserver import said
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
 from signoff.record.values import Digest
@@ -22,7 +21,6 @@ GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
 _POLICIES: Final = "promotionpolicies"
 _TIMEOUT: Final = 30
-_WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
 
 Object = Mapping[str, Json]
 
@@ -151,20 +149,11 @@ def _failed(
 ) -> SignoffError:
     if isinstance(error, HTTPError):
         return SignoffError(f"the API server does not answer ({type(error).__name__})", where, mend)
-    status = _status(error)
-    message = str(status.get("message") or error.reason)
-    if error.status == 409 and status.get("reason") == "AlreadyExists":
+    reason, message = said(error)
+    if error.status == 409 and reason == "AlreadyExists":
         return Taken(message, where)
     if error.status == 404:
         return SignoffError("there is no such object", where, f"look with: {look}")
     if error.status in {401, 403}:
-        return Denied(_WRAPPING.sub("", message))
+        return Denied(message)
     return SignoffError(f"the API server answered {error.status}: {message}", where, mend)
-
-
-def _status(error: ApiException) -> Mapping[str, object]:
-    try:
-        value = json.loads(error.body or "")
-    except (ValueError, TypeError):
-        return {}
-    return value if isinstance(value, dict) else {}

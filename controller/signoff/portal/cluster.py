@@ -4,8 +4,6 @@ along.
 
 from __future__ import annotations
 
-import json
-import re
 import time
 from collections.abc import Iterator, Mapping
 from threading import Lock
@@ -15,6 +13,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff.apiserver import said
 from signoff.decision.principals import Resolved
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
@@ -26,7 +25,6 @@ _SENDING: Final = 20
 _PAGE: Final = 500
 _FRESH: Final = 10.0
 _MOST: Final = 10_000
-_WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
 _UNKNOWN: Final = "it is not known whether this was decided"
 """The door's words where it had the seal written and the archive did not answer."""
 
@@ -120,21 +118,12 @@ class Cluster:
         except HTTPError as error:
             raise NotKnown(f"the API server does not answer ({type(error).__name__})") from None
         except ApiException as error:
-            status = _status(error)
-            if error.status == 409 and status.get("reason") == "AlreadyExists":
+            reason, message = said(error)
+            if error.status == 409 and reason == "AlreadyExists":
                 return  # a second press of the same person on the same desk: what was sealed is told by the archive
-            message = str(status.get("message") or error.reason)
             if error.status in {400, 403, 422} and _UNKNOWN not in message:
-                raise Denied(_WRAPPING.sub("", message)) from None
-            raise NotKnown(f"the API server answered {error.status}: {_WRAPPING.sub('', message)}") from None
-
-
-def _status(error: ApiException) -> Mapping[str, object]:
-    try:
-        value = json.loads(error.body or "")
-    except (ValueError, TypeError):
-        return {}
-    return value if isinstance(value, dict) else {}
+                raise Denied(message) from None
+            raise NotKnown(f"the API server answered {error.status}: {message}") from None
 
 
 def _away(where: str, error: ApiException | HTTPError) -> ClusterAway:

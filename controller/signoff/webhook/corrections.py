@@ -15,21 +15,19 @@ from contextlib import suppress
 from typing import Final
 
 from signoff.archive import layout
-from signoff.archive.store import ArchiveError, Exists, Missing
+from signoff.archive.store import Exists, Missing, Unavailable
 from signoff.decision.corrections import Corrected, correction_bundle, counts, revocation
 from signoff.decision.seals import Filed
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
 from signoff.record.correction import Correction, CorrectionSpec, correction_id
-from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import as_json
 from signoff.record.values import RequestId, format_time, parse
 from signoff.verify.verifier import Verified
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
+from signoff.webhook.witness import SAFE, Refused, Witness, field, kept, or_nothing, unchanged
 
 MAX_ANNOTATIONS: Final = 50
-_SAFE: Final = "it is safe to press again"
 _ONCE: Final = "a correction is made once and not changed; make another where more is to be said"
 _VERBS: Final = {"Revoke": "revoke", "Annotate": "annotate"}
 _DONE: Final = {"Revoke": "revoked", "Annotate": "annotated"}
@@ -37,13 +35,8 @@ _DONE: Final = {"Revoke": "revoked", "Annotate": "annotated"}
 
 def seal(witness: Witness, review: Review) -> Reply:
     """Answer the mutating review."""
-    try:
+    with or_nothing("nothing was corrected"):
         return _seal_or_refuse(witness, review)
-    except ArchiveError as error:
-        raise Refused(f"nothing was corrected, for the archive does not answer ({error})", mend=_SAFE) from error
-    except CannotSign as error:
-        mend = _SAFE if isinstance(error, KeyOutOfReach) else "call whoever runs signoff, then press again"
-        raise Refused(f"nothing was corrected, for nothing can be signed ({error.where}: {error.what})", mend=mend) from error
 
 
 def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
@@ -172,9 +165,14 @@ def _sealed(witness: Witness, review: Review, spec: CorrectionSpec, verified: Ve
         "time": format_time(witness.now()),
     }
     key = layout.correction(verified.digest, own)
-    with suppress(Exists):
-        witness.store.create(key, correction_bundle(parse(Correction, dumps(value), "correction"), witness.signer))
-    stored = _stored(witness, verified, own)
+    bundle = correction_bundle(parse(Correction, dumps(value), "correction"), witness.signer)
+    try:
+        with suppress(Exists):
+            witness.store.create(key, bundle)
+        stored = _stored(witness, verified, own)
+    except Unavailable as error:
+        # Its answer may be all that was lost: what lies in the archive then stands.
+        raise Refused(f"it is not known whether this was corrected, for the archive does not answer ({error})", mend=SAFE) from error
     if stored is None:
         raise Refused("the archive does not hold what was written to it", where=key, mend="call whoever guards the archive")
     return stored

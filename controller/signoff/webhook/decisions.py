@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from signoff.archive import layout
-from signoff.archive.store import ArchiveError, Exists, Missing, Unavailable
+from signoff.archive.store import Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
 from signoff.decision.delegations import grantor_of, require_scope
 from signoff.decision.eligibility import Standing, standing
@@ -42,7 +42,6 @@ from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps
 from signoff.record.check import reports_of
 from signoff.record.freeze import Freeze, Principal
-from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import SealedDecision, as_json, is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Delegation, Grant, PromotionName, Seal
@@ -53,9 +52,8 @@ from signoff.webhook.cluster import NotFound
 from signoff.webhook.consent import About, Acting, ConsentSpec, acting, decider
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
+from signoff.webhook.witness import SAFE, Refused, Witness, field, kept, or_nothing, unchanged
 
-_SAFE = "it is safe to press again"
 _NEW = "a decision is created once and not changed; make a new request where another decision is wanted"
 
 
@@ -101,13 +99,8 @@ class _Checked:
 
 def seal(witness: Witness, review: Review) -> Reply:
     """Answer the mutating review."""
-    try:
+    with or_nothing("nothing was decided"):
         return _seal_or_refuse(witness, review)
-    except ArchiveError as error:
-        raise Refused(f"nothing was decided, for the archive does not answer ({error})", mend=_SAFE) from error
-    except CannotSign as error:
-        mend = _SAFE if isinstance(error, KeyOutOfReach) else "call whoever runs signoff, then press again"
-        raise Refused(f"nothing was decided, for nothing can be signed ({error.where}: {error.what})", mend=mend) from error
 
 
 def _seal_or_refuse(witness: Witness, review: Review) -> Reply:
@@ -418,5 +411,5 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         return stored
     except Unavailable as error:
         # Its answer may be all that was lost: what lies in the archive then was decided.
-        raise Refused(f"it is not known whether this was decided, for the archive does not answer ({error})", mend=_SAFE) from error
+        raise Refused(f"it is not known whether this was decided, for the archive does not answer ({error})", mend=SAFE) from error
     return SealedDecision(seal, bundle)

@@ -8,17 +8,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from signoff.archive import layout
-from signoff.archive.store import Missing, Store
+from signoff.archive.store import ArchiveError, Missing, Store
 from signoff.decision.principals import Issuer, Resolved, resolve
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE, Signer
 from signoff.record.canonical import Json, dumps
+from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.request import Target
 from signoff.record.trust import Answer, speaks_for, valid_when_stored
 from signoff.record.values import Digest, RequestId
@@ -26,6 +29,8 @@ from signoff.verify.reader import Reader
 from signoff.webhook.cluster import Cluster
 from signoff.webhook.consent import Providers, fetched
 from signoff.webhook.review import Reply, Review
+
+SAFE: Final = "it is safe to press again"
 
 
 class Refused(SignoffError):
@@ -76,6 +81,18 @@ class Witness:
                 where="spec.target",
                 mend="promote from a cluster whose key the trust file lets speak for this target",
             )
+
+
+@contextmanager
+def or_nothing(nothing: str) -> Iterator[None]:
+    """Refuse a press, in words that begin with what did not happen, where archive or key fail before anything is written."""
+    try:
+        yield
+    except ArchiveError as error:
+        raise Refused(f"{nothing}, for the archive does not answer ({error})", mend=SAFE) from error
+    except CannotSign as error:
+        mend = SAFE if isinstance(error, KeyOutOfReach) else "call whoever runs signoff, then press again"
+        raise Refused(f"{nothing}, for nothing can be signed ({error.where}: {error.what})", mend=mend) from error
 
 
 def field(value: Mapping[str, Json], *path: str) -> str:
