@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from archive_fixture import Site
 from builders import example_explanation
-from world import DAVID
+from world import BEN, CARLA, DAVID
 
 from signoff.archive import layout
 from signoff.operator.commit import commit
@@ -109,6 +109,26 @@ def test_an_undecided_desk_is_written_as_such(site: Site, tmp_path: Path) -> Non
     assert "event.sigstore.json" not in written
     assert written["request.json"] == frozen.payload
     assert sum(name.startswith("seals/") for name in written) == 1
+
+
+def test_a_decision_on_another_desk_is_not_shown_on_this_one(site: Site, tmp_path: Path) -> None:
+    frozen, other = site.frozen(), site.frozen(name="credit-other")
+    sealed = site.world.seal(other.payload, other.freeze, CARLA)
+    for name in (layout.seal(frozen.digest, CARLA.issuer, CARLA.subject), layout.seal(frozen.digest, DAVID.issuer, DAVID.subject)):
+        site.world.store.create(name, sealed.bundle)
+    site.world.store.create(layout.seal(frozen.digest, BEN.issuer, BEN.subject), b"no seal at all")
+    assert site.run("desk", frozen.freeze.id, "--out", tmp_path / "desk").code == 0
+    assert not any(name.startswith("seals/") for name in files(tmp_path / "desk"))
+
+
+def test_a_freeze_that_names_somebody_else_beside_a_true_submission_is_not_written(site: Site, tmp_path: Path) -> None:
+    frozen = site.frozen()
+    changed = frozen.payload.replace(b'"subject":"ben@bank.example"', b'"subject":"eva@bank.example"')
+    assert changed != frozen.payload
+    site.world.store.create(layout.freeze(frozen.freeze.id, sha256(changed)), changed)
+    ran = site.run("desk", frozen.freeze.id, "--out", tmp_path / "desk", "--freeze", sha256(changed))
+    assert (ran.code, (tmp_path / "desk").exists()) == (2, False)
+    assert "says other than what admission signed" in ran.err
 
 
 def test_of_several_desks_one_is_chosen(site: Site, tmp_path: Path) -> None:

@@ -189,7 +189,7 @@ def test_an_undecided_desk_that_bears_another_requests_submission_is_not_believe
     frozen = story.asked(2)
     ran = site.run("history", MODEL)
     assert (ran.code, f"request {frozen.freeze.id[:12]}…  not believed" in ran.out) == (1, True)
-    assert "says other than what admission signed of this request" in " ".join(ran.out.split())
+    assert "is the submission of another request" in " ".join(ran.out.split())
 
 
 def test_an_altered_desk_may_belong_here_and_is_told(site: Site, story: Story) -> None:

@@ -200,7 +200,8 @@ def _verification(reader: Reader, desk: Desk, now: datetime) -> Iterator[Piece]:
 
 _NO_EVENT: Final = (
     "There is no event to verify yet. Of this desk it was asked that its bytes are those that its digest names, that admission signed who "
-    "asked for it, and that each seal is signed by a trusted key."
+    "asked for it, and that each seal shown counts: a decision on this very desk, signed by a trusted key, with the consent that is asked "
+    "for. A seal that does not count decides nothing, and is not shown."
 )
 UNDERIVED: Final = "the route does not follow from the policies that it names and what was frozen"
 

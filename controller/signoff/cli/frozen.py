@@ -18,19 +18,21 @@ from typing import Final
 from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Stored
 from signoff.decision.corrections import counts
-from signoff.decision.seals import CouldNotTell, Filed, read_seal, read_submission
+from signoff.decision.frozen import believe_submissions
+from signoff.decision.seals import CouldNotTell, Filed
 from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
 from signoff.record.canonical import b64decode
 from signoff.record.check import opened
 from signoff.record.freeze import MAX_PAYLOAD, Freeze
-from signoff.record.promotion import as_json
+from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import request_id, request_value
 from signoff.record.seal import Decided, Seal, SealStatement
 from signoff.record.values import Digest, RequestId, hex_of, parse, sha256
 from signoff.verify.case import Case, Outcome
 from signoff.verify.reader import MAX_CORRECTIONS, Reader
+from signoff.verify.sealed import sealed_on
 from signoff.verify.verifier import Verified, verify
 
 PAGE: Final = "desk.html"
@@ -135,7 +137,7 @@ def _undecided(reader: Reader, request: RequestId, chosen: Digest | None) -> Des
     freeze, payload = reader.freeze(request, freezes[0])
     stored_at = reader.store.read(key, limit=MAX_PAYLOAD).stored_at
     _require_asked(reader, freeze, request, stored_at, key)
-    held = [_archived_seal(reader, one, freeze) for one in reader.store.list(layout.seals_prefix(freezes[0]), limit=100)]
+    held = [_counted(freezes[0], one) for one in sealed_on(reader, freeze, freezes[0])]
     files = (*_shown(reader, freeze, payload, "as the freeze says"), *_signed(freeze, held))
     return Desk(freeze, payload, files, tuple(one for one, _ in held), None, None, _NOTHING)
 
@@ -146,11 +148,7 @@ def _require_asked(reader: Reader, freeze: Freeze, request: RequestId, stored_at
     hashed = request_id(request_value(asked.namespace, asked.name, as_json(asked.spec)))
     if not freeze.id == hashed == request:
         raise Damaged("the freeze is of another request", key, _ALTERED)
-    for index, one in enumerate(freeze.submissions):
-        where = f"{key}.submissions[{index}]"
-        submission = read_submission(Filed(b64decode(one.bundle, where), stored_at), reader.trust, asked.spec.target, where)
-        if submission.id != request:
-            raise Damaged("the submission is of another request", where, _ALTERED)
+    believe_submissions(freeze, reader.trust, stored_at, key)
 
 
 def _shown(reader: Reader, freeze: Freeze, payload: bytes, word: str) -> list[File]:
@@ -238,9 +236,9 @@ def _seal(reader: Reader, freeze: Digest, decided: Decided, held: bytes) -> tupl
     return _sealed(key, data, parse(SealStatement, read_bundle(data, key).payload, key).predicate)
 
 
-def _archived_seal(reader: Reader, key: str, freeze: Freeze) -> tuple[Sealed, File]:
-    stored = reader.store.read(key, limit=MAX_BUNDLE)
-    return _sealed(key, stored.data, read_seal(Filed(stored.data, stored.stored_at), reader.trust, freeze.request.spec.target, key).seal)
+def _counted(freeze: Digest, sealed: SealedDecision) -> tuple[Sealed, File]:
+    principal = sealed.seal.decided.principal
+    return _sealed(layout.seal(freeze, principal.issuer, principal.subject), sealed.bundle, sealed.seal)
 
 
 def _sealed(key: str, data: bytes, seal: Seal) -> tuple[Sealed, File]:

@@ -22,10 +22,10 @@ from signoff.cli import find, output
 from signoff.cli.account import Account
 from signoff.cli.progress import progress
 from signoff.cli.why import Untold, gather
-from signoff.decision.seals import Filed, NotBelieved, read_submission
+from signoff.decision.frozen import believe_submissions
+from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE
-from signoff.record.canonical import b64decode
 from signoff.record.freeze import MAX_PAYLOAD, Freeze
 from signoff.record.promotion import as_json
 from signoff.record.request import request_id
@@ -145,11 +145,7 @@ def _pending(reader: Reader, undecided: Untold) -> Asked | None:
     stored_at, _, freeze = max(desks, key=lambda one: one[:2])
     if request != freeze.id or request != request_id(as_json(freeze.request)):
         raise NotBelieved("its desk is that of another request", where=f"freezes/{request}")
-    for index, witnessed in enumerate(freeze.submissions):
-        where = f"freeze.submissions[{index}]"
-        said = read_submission(Filed(b64decode(witnessed.bundle, where), stored_at), reader.trust, freeze.request.spec.target, where)
-        if (said.id, said.principal, said.time) != (request, witnessed.principal, witnessed.time):
-            raise NotBelieved("says other than what admission signed of this request", where=where)
+    believe_submissions(freeze, reader.trust, stored_at)
     return Asked(freeze, None, undecided.why, _desks(reader, freeze))
 
 

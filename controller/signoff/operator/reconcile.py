@@ -26,6 +26,7 @@ from signoff.archive.write import create_or_same, read_blob, write_blob
 from signoff.config import ExplanationSettings
 from signoff.decision.checks import measured
 from signoff.decision.corrections import revocation
+from signoff.decision.frozen import believe_submissions
 from signoff.decision.seals import CouldNotTell, Filed, read_submission
 from signoff.desk.freezing import CannotFreeze, Gathered, Stale, freeze_request, refuse_stale
 from signoff.desk.render import RENDERER
@@ -220,9 +221,7 @@ def _is_of(freeze: Freeze, asked: _Asked) -> bool:
 
 def _witnessed(operator: Operator, freeze: Freeze) -> bool:
     try:
-        for one in freeze.submissions:
-            filed = Filed(b64decode(one.bundle, "submission"), operator.now())
-            read_submission(filed, operator.reader.trust, freeze.request.spec.target)
+        believe_submissions(freeze, operator.reader.trust, operator.now())
     except SignoffError:
         return False
     return True

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from signoff.decision.checks import ENDED
-from signoff.decision.consent import believe_consent, suffices
-from signoff.decision.delegations import believe_grant, grantor_of
-from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, NotBelieved, believe_seal, read_submission, require_key, signed_by
+from signoff.decision.delegations import grantor_of
+from signoff.decision.frozen import believe_on, believe_submissions
+from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, NotBelieved, believe_seal, require_key, signed_by
 from signoff.policy.conditions import NoAnswer
 from signoff.policy.facts import OWED, PASSED_OVER
 from signoff.policy.quorum import Vote, tally
@@ -110,33 +110,19 @@ def identity(case: Case) -> None:
 
 def submission(case: Case) -> None:
     """Rule 9."""
-    for index, witnessed in enumerate(case.freeze.submissions):
-        where = f"{_REQUEST}.content.submissions[{index}]"
-        filed = _filed(case, witnessed.bundle, where)
-        statement = read_submission(filed, case.trust, case.target, where)
-        if statement.id != case.freeze.id:
-            raise NotBelieved("is the submission of another request", where=where)
-        if (statement.principal, statement.time) != (witnessed.principal, witnessed.time):
-            raise NotBelieved("says other than what admission signed", where=where)
+    believe_submissions(case.freeze, case.trust, case.outcome.filed.stored_at, f"{_REQUEST}.content")
 
 
 def seals(case: Case) -> None:
     """Rule 10."""
     verdict = "Approve" if case.statement.predicateType == PROMOTION_TYPE else "Reject"
-    shown = {rendition.digest for rendition in case.freeze.renditions}
+    digest = sha256(case.payload)
     for index, inside in enumerate(case.seals):
         where = f"event.predicate.approver[{index}].seal"
         seal = believe_seal(required(inside.opened), inside.filed, case.trust, case.target, where).seal
-        if (seal.id, seal.freeze) != (case.freeze.id, sha256(case.payload)):
-            raise NotBelieved("is a decision on another freeze", where=where)
-        if seal.rendition not in shown:
-            raise NotBelieved("rests on a rendition that is not of this freeze", where=where)
+        believe_on(seal, inside.filed, case.trust, case.freeze, digest, where)
         if seal.decided.verdict != verdict:
             raise NotBelieved(f"says {seal.decided.verdict}, not {verdict}", where=where)
-        if not suffices(seal.decided.consent.assurance, case.freeze.route.requirement.assurance):
-            raise NotBelieved("rests on a consent weaker than the route asks for", where=where)
-        believe_consent(seal, case.trust, where)
-        believe_grant(seal.decided, seal.cluster, inside.filed, case.trust, case.freeze, where)
 
 
 def policies(case: Case) -> None:

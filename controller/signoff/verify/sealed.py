@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Missing
-from signoff.decision.consent import believe_consent
-from signoff.decision.delegations import believe_grant
+from signoff.decision.frozen import believe_on
 from signoff.decision.seals import Filed, read_seal
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE
@@ -26,14 +25,12 @@ def sealed_on(reader: Reader, freeze: Freeze, digest: Digest) -> tuple[SealedDec
         try:
             filed = Filed(stored.data, stored.stored_at)
             sealed = read_seal(filed, reader.trust, freeze.request.spec.target, key)
-            believe_grant(sealed.seal.decided, sealed.seal.cluster, filed, reader.trust, freeze, key)
-            believe_consent(sealed.seal, reader.trust, key)
+            believe_on(sealed.seal, filed, reader.trust, freeze, digest, key)
         except ArchiveError:
             raise
         except SignoffError:
             continue
         principal = sealed.seal.decided.principal
-        lies_right = key == layout.seal(digest, principal.issuer, principal.subject)
-        if lies_right and (sealed.seal.id, sealed.seal.freeze) == (freeze.id, digest):
+        if key == layout.seal(digest, principal.issuer, principal.subject):
             found.append(sealed)
     return tuple(found)

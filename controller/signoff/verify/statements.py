@@ -18,7 +18,7 @@ from datetime import datetime
 from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Stored
 from signoff.decision.corrections import read_correction
-from signoff.decision.delegations import believe_grant
+from signoff.decision.frozen import believe_on
 from signoff.decision.seals import (
     CouldNotTell,
     Filed,
@@ -76,11 +76,7 @@ def believe_decision(stored: Stored, reader: Reader) -> Decision:
     principal = seal.decided.principal
     if layout.seal(seal.freeze, principal.issuer, principal.subject) != where:
         raise NotBelieved(f"is a seal of {principal.name} on the freeze {seal.freeze}", where=where, mend=_ALTERED)
-    if seal.rendition not in {rendition.digest for rendition in freeze.renditions}:
-        raise NotBelieved("rests on a rendition that is not of this freeze", where=where)
-    if seal.decided.consent.assurance != freeze.route.requirement.assurance or seal.decided.consent.proofs:
-        raise NotBelieved("carries a consent other than the route asks for", where=where)
-    believe_grant(seal.decided, seal.cluster, filed, reader.trust, freeze, where)
+    believe_on(seal, filed, reader.trust, freeze, seal.freeze, where)
     return Decision(opened.bundle, seal, freeze, frozen_at)
 
 

@@ -32,8 +32,9 @@ from signoff.archive.store import Exists, Missing, Unavailable
 from signoff.archive.write import read_blob
 from signoff.decision.delegations import grantor_of, require_scope
 from signoff.decision.eligibility import Standing, standing
+from signoff.decision.frozen import believe_submissions
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
-from signoff.decision.seals import Filed, read_delegation, read_seal, read_submission, seal_bundle
+from signoff.decision.seals import Filed, read_delegation, read_seal, seal_bundle
 from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.freezing import refuse_other_desk, refuse_stale
 from signoff.policy.facts import INCUMBENT, history_of
@@ -46,7 +47,7 @@ from signoff.record.promotion import SealedDecision, as_json, is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Delegation, Grant, PromotionName, Seal
 from signoff.record.trust import Answer
-from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, Timestamp, format_time, parse, parse_digest
+from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Text, Timestamp, format_time, parse, parse_digest, parse_time
 from signoff.verify.policies import derive_now, in_force
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.consent import About, Acting, ConsentSpec, acting, decider
@@ -165,7 +166,8 @@ def _check(witness: Witness, review: Review) -> _Checked:
     spec = _spec(review)
     promotion = witness.cluster.promotion(review.namespace, spec.promotion)
     request, freeze, payload = _freeze(witness, review.namespace, spec, promotion)
-    decides = _acting(witness, review, spec, freeze)
+    time = format_time(witness.now())  # of the decision, and of what is asked of its consent
+    decides = _acting(witness, review, spec, freeze, time)
     who, user = decides.who, decides.user
     _require_opened(spec, freeze)
     target = freeze.request.spec.target
@@ -175,7 +177,6 @@ def _check(witness: Witness, review: Review) -> _Checked:
     if witness.cluster_name not in target.clusters or freeze.cluster != witness.cluster_name:
         raise Refused(f"the desk was frozen in cluster {freeze.cluster}; decide there", where="spec.freeze")
     witness.require_voice(target)
-    time = format_time(witness.now())
     granted = _granted(witness, spec.delegation, freeze, who, time) if spec.delegation is not None else None
     if spec.verdict == "Reject" and _is_engine(witness, who):
         raise Refused("the policy engine rejects nothing", where="spec.verdict", mend="leave it to people")
@@ -189,7 +190,7 @@ def _check(witness: Witness, review: Review) -> _Checked:
     else:
         _require_verb(witness, review.namespace, granted.user, freeze, granted.delegation.grantor)
         _require_apart(witness, granted.user, submitters, granted.delegation.grantor)
-    _require_submissions(witness, freeze)
+    believe_submissions(freeze, witness.reader.trust, witness.now())
     _require_route(witness, freeze)
     _require_reports(witness, freeze)
     refuse_other_desk(freeze, payload, read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
@@ -204,9 +205,9 @@ def _check(witness: Witness, review: Review) -> _Checked:
     return _Checked(spec, request, freeze, decides, stand, granted, time)
 
 
-def _acting(witness: Witness, review: Review, spec: DecisionSpec, freeze: Freeze) -> Acting:
+def _acting(witness: Witness, review: Review, spec: DecisionSpec, freeze: Freeze, time: Timestamp) -> Acting:
     """Return who decides, and how far what they bring along proves it."""
-    about = About(freeze, spec.freeze, spec.rendition, spec.verdict, witness.now())
+    about = About(freeze, spec.freeze, spec.rendition, spec.verdict, parse_time(time))
     return acting(witness.providers, witness.reader.trust, witness.who(review), review.user, spec.consent, about)
 
 
@@ -290,15 +291,6 @@ def _require_apart(witness: Witness, user: Mapping[str, Json], submitters: Seque
                 f"{principal.name} may {way}, and so may be who submitted through service account {namespace}/{name}",
                 mend="somebody must decide who cannot act as the pipeline",
             )
-
-
-def _require_submissions(witness: Witness, freeze: Freeze) -> None:
-    for index, one in enumerate(freeze.submissions):
-        where = f"freeze.submissions[{index}]"
-        filed = Filed(b64decode(one.bundle, where), witness.now())
-        submission = read_submission(filed, witness.reader.trust, freeze.request.spec.target, where)
-        if (submission.id, submission.principal, submission.time) != (freeze.id, one.principal, one.time):
-            raise Refused("names another submission than admission witnessed", where=where, mend="call whoever runs signoff")
 
 
 def _require_route(witness: Witness, freeze: Freeze) -> None:
