@@ -14,6 +14,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from signoff.cli import output
@@ -144,8 +145,9 @@ def admitted(one: Promoted) -> str:
     """Return in words whether the event is admitted today."""
     if one.admitted is None:
         return f"could not tell: {one.unsure}"
-    until = f"until {one.validUntil}" if one.validUntil is not None else "without end"
-    return until if one.admitted else f"no: {one.revoked or f'expired at {one.validUntil}'}"
+    end = None if one.validUntil is None else moment(datetime.fromisoformat(one.validUntil))
+    until = f"until {end}" if end is not None else "without end"
+    return until if one.admitted else f"no: {one.revoked or f'expired at {end}'}"
 
 
 def as_json(told: Told) -> None:
