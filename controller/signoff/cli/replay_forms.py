@@ -145,7 +145,7 @@ def admitted(one: Promoted) -> str:
     """Return in words whether the event is admitted today."""
     if one.admitted is None:
         return f"could not tell: {one.unsure}"
-    end = None if one.validUntil is None else moment(datetime.fromisoformat(one.validUntil))
+    end = None if one.validUntil is None else output.moment(datetime.fromisoformat(one.validUntil))
     until = f"until {end}" if end is not None else "without end"
     return until if one.admitted else f"no: {one.revoked or f'expired at {end}'}"
 
