@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from archive_fixture import Site
@@ -101,6 +102,32 @@ def test_a_process_that_is_killed_outright_leaves_a_table_that_is_gone_on_with(f
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL
     assert 0 < len(rows(folder)) < len(expected)
+    export(full, folder)
+    assert rows(folder) == expected
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("number", [1, 2, 5])
+def test_an_interrupt_around_a_write_writes_no_row_twice(
+    full: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str, number: int
+) -> None:
+    expected, folder, left, write = whole(full, tmp_path / "whole"), tmp_path / "table", [number], pq.ParquetWriter.write_table
+
+    def interrupted(writer: pq.ParquetWriter, table: pa.Table) -> None:
+        left[0] -= 1
+        if left[0] or when == "after":
+            write(writer, table)
+        if not left[0]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(table_parts, "_ROWS_HELD", 4)
+    monkeypatch.setattr(pq.ParquetWriter, "write_table", interrupted)
+    assert full.run("export-table", "--out", folder).code == 130
+    found = rows(folder)
+    assert all(row in expected for row in found)
+    assert len({(row["archive_key"], row["number"]) for row in found}) == len(found)
+    listed = json.loads((folder / MANIFEST).read_bytes())["parts"]
+    assert listed == {name: pq.read_metadata(path).num_rows for name, path in parts(folder).items()}
     export(full, folder)
     assert rows(folder) == expected
 

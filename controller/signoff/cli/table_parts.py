@@ -61,7 +61,6 @@ class _Open:
     writer: pq.ParquetWriter
     rows: list[Row] = field(default_factory=list)
     size: int = 0
-    written: int = 0
 
 
 class Parts:
@@ -71,6 +70,7 @@ class Parts:
         self._folder = folder
         self._schema = SCHEMA.with_metadata(identity.metadata)
         self._open: dict[str, _Open] = {}
+        self._done: dict[str, int] = {}
         self._made = 0
         self.rows = 0
         self._rows_held = 0
@@ -98,15 +98,18 @@ class Parts:
 
     def finish(self) -> dict[str, int]:
         """Give each part that is open its name, and return their paths below the folder with the number of rows (rules 1 and 2)."""
-        done: dict[str, int] = {}
         try:
             for month, part in sorted(self._open.items()):
                 self._write(part)
                 part.writer.close()
-                done[_named(self._folder, month, part.path)] = part.written
+                written = said_by(part.path)[1]
+                name = _named(self._folder, month, part.path)
+                del self._open[month]  # at once: after an interrupt this is called again
+                self._done[name] = written
+                flush((self._folder / name).parent)
         except OSError as error:
             raise self._cannot(error) from None
-        self._open.clear()
+        done, self._done = self._done, {}
         self.rows = 0
         return done
 
@@ -131,11 +134,12 @@ class Parts:
 
     def _write(self, part: _Open) -> None:
         if part.rows:
-            part.writer.write_table(pa.Table.from_pylist(part.rows, self._schema))
-            part.written += len(part.rows)
-            self._rows_held -= len(part.rows)
-            self._bytes_held -= part.size
+            # An interrupt may come when the rows are written already: they are no longer held by then, so that nothing writes them again.
+            rows, size = part.rows, part.size
             part.rows, part.size = [], 0
+            self._rows_held -= len(rows)
+            self._bytes_held -= size
+            part.writer.write_table(pa.Table.from_pylist(rows, self._schema))
 
     def _cannot(self, error: OSError) -> CannotWrite:
         return cannot_write(self._folder, error)
@@ -192,5 +196,4 @@ def _named(folder: Path, month: str, unfinished: Path) -> str:
         home.mkdir()
         flush(folder)
     unfinished.replace(folder / name)
-    flush(home)
     return name
