@@ -209,6 +209,28 @@ def test_what_is_slowly_judged_is_left_out_and_told_as_such(
     assert "not all workloads here were looked at: 3 were" in warnings[-1]
 
 
+def test_others_get_on_while_many_objects_are_judged(turn: Turn, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, judging, meanwhile = namespaces._add, [0], [0]
+
+    def counted(*arguments: Any) -> None:
+        judging[0] += 1
+        real(*arguments)
+
+    async def others() -> None:
+        while judging[0] < 50:
+            meanwhile[0] += judging[0] > 0
+            await asyncio.sleep(0)
+
+    async def both(body: Any) -> None:
+        await asyncio.gather(post(turn.app, "/labels/audit", body), others())
+
+    monkeypatch.setattr(namespaces, "_add", counted)
+    for number in range(50):
+        serving.add(pod(f"p{number}", OTHER_IMAGE))
+    asyncio.run(both(review(namespace(ENFORCE), "namespaces", operation="UPDATE", old=namespace(AUDIT), namespace="credit")))
+    assert meanwhile[0] >= 45
+
+
 def test_so_many_objects_are_looked_at_and_no_more(turn: Turn, serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(namespaces, "MAX_OBJECTS", 5)
     for number in range(9):

@@ -99,6 +99,7 @@ class Turning:
         known: dict[tuple[WorkloadReferences, Claimed | None], Verdict] = {}
         groups: dict[Owner, _Group] = {}
         for number, one in enumerate(listed):
+            await asyncio.sleep(0)  # reviews of Pods share this loop
             if asyncio.get_running_loop().time() >= until:
                 return groups, number
             if isinstance(one.uses, UnreadableWorkload):
