@@ -142,7 +142,13 @@ def _archived(reader: Reader, verified: Verified, made: Object) -> Corrected:
 def _tell_running(cluster: Cluster, verified: Verified) -> None:
     """Tell which Pods go on: nobody kills them."""
     spec = verified.freeze.request.spec
-    running, untold = cluster.running(spec.target.namespaces, verified.images | verified.artifacts)
+    running: list[str] = []
+    untold: list[tuple[str, str]] = []
+    for namespace in spec.target.namespaces:
+        try:
+            running += [f"{namespace}/{name}" for name, named in cluster.pods(namespace) if named & (verified.images | verified.artifacts)]
+        except SignoffError as error:
+            untold.append((namespace, str(error)))
     output.tell()
     if running:
         output.paragraph(f"{output.count(len(running), 'Pod')} of it run on; they are not killed, and not started again when they go:")
@@ -150,8 +156,8 @@ def _tell_running(cluster: Cluster, verified: Verified) -> None:
             output.tell(f"  {one}")
         if len(running) > _SHOWN:
             output.tell(f"  and {len(running) - _SHOWN} more")
-    for one in untold:
-        output.paragraph(f"What runs of it in namespace {one} could not be told: you may not list its Pods.")
+    for namespace, why in untold:
+        output.paragraph(f"What runs of it in namespace {namespace} could not be told: {why}")
     if not running and not untold:
         output.paragraph("No Pod of it runs in its namespaces of this cluster.")
 

@@ -5,7 +5,7 @@ Denials of admission are told in admission's own words: the API server's wrappin
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final, cast
 
 from kubernetes import client, config
@@ -15,7 +15,6 @@ from urllib3.exceptions import HTTPError
 from signoff.apiserver import said
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
-from signoff.record.values import Digest
 
 GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
@@ -84,20 +83,6 @@ class Cluster:
                 return self._get("promotioncorrections", namespace, metadata["name"])
             raise failed from None
         return cast("Object", made)
-
-    def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return the Pods (namespace/name) that run one of these digests, and the namespaces of which that could not be told."""
-        from signoff.operator.cluster import Cluster as Watched  # noqa: PLC0415 - it reads Pods as the operator does
-        from signoff.operator.cluster import ClusterError  # noqa: PLC0415
-
-        found: list[str] = []
-        untold: list[str] = []
-        for namespace in namespaces:
-            try:
-                found += Watched(self.api).running((namespace,), digests)
-            except ClusterError:
-                untold.append(namespace)
-        return tuple(found), tuple(untold)
 
     def pods(self, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
         """Yield each Pod of a namespace that has not ended, by name, and the digests that it names; `SignoffError` where refused."""
