@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any, Literal
 
@@ -200,10 +200,6 @@ class OperatorsCluster:
     def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[str, ...]:
         self._reach()
         return ()
-
-    def pods(self, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
-        self._reach()
-        yield from ()
 
     def config_map_key(self, namespace: str, name: str, key: str) -> bytes:
         raise CannotFetch("does not exist", where=f"ConfigMap {namespace}/{name}", mend="create it", again=True)

@@ -11,6 +11,7 @@ import pytest
 from signoff.gate.workloads import WORKLOADS
 from signoff.running.kinds import KINDS, Kind
 from signoff.running.listing import PAGE, CannotList
+from signoff.running.objects import pods
 from tests.running.serving import Serving, page, pod
 
 PODS = next(kind for kind in KINDS if kind.is_pod)
@@ -40,14 +41,14 @@ def test_a_page_is_asked_for_when_the_last_was_looked_at(serving: Serving) -> No
 
 
 def test_a_list_whose_beginning_is_forgotten_goes_on(serving: Serving) -> None:
-    pods = [serving.add(pod(f"p{number}", "x")) for number in range(PAGE + 5)]
+    listed = [serving.add(pod(f"p{number}", "x")) for number in range(PAGE + 5)]
     forgotten = {"kind": "Status", "code": 410, "reason": "Expired", "metadata": {"continue": str(PAGE + 2)}}
 
     def fault(path: str, query: Mapping[str, list[str]]) -> tuple[int, Any] | None:
         return (410, forgotten) if query.get("continue") == [str(PAGE)] else None
 
     serving.fault = fault
-    assert names(serving) == [one["metadata"]["name"] for one in (*pods[:PAGE], *pods[PAGE + 2 :])]
+    assert names(serving) == [one["metadata"]["name"] for one in (*listed[:PAGE], *listed[PAGE + 2 :])]
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,23 @@ def test_an_api_server_that_hangs_is_waited_for_no_longer_than_said(serving: Ser
     with pytest.raises(CannotList, match="did not answer"):
         list(serving.listing(timeout=0.3).namespaces())
     assert time.monotonic() - began < 2
+
+
+def test_a_pod_that_has_not_ended_is_told_with_every_digest_that_it_names(serving: Serving) -> None:
+    one, two, three, four = (f"sha256:{letter * 64}" for letter in "abcd")
+    everywhere = serving.add(pod("everywhere", f"x@{one}", "x:tag", f"y:tag@{one}"))["spec"]
+    everywhere["initContainers"] = [{"name": "i", "image": f"x@{two}"}]
+    everywhere["ephemeralContainers"] = [{"name": "e", "image": f"x@{three}"}]
+    everywhere["volumes"] = [{"name": "v", "image": {"reference": f"x@{four}"}}, {"name": "w", "emptyDir": {}}]
+    for phase in ("Succeeded", "Failed", "Pending"):
+        serving.add(pod(phase.lower(), f"x@{one}", status={"phase": phase}))
+    serving.add(pod("many", *[f"x@{one}"] * 1_100))
+    serving.add(pod("odd", spec={"containers": [{"image": 7}, None, {}], "initContainers": None, "volumes": [{"image": "x"}]}))
+    found = dict(pods(serving.listing(), "credit"))
+    assert found == {"everywhere": {one, two, three, four}, "pending": {one}, "many": {one}, "odd": frozenset()}
+
+
+def test_pods_that_cannot_be_listed_are_not_taken_for_none(serving: Serving) -> None:
+    serving.fault = lambda *_: (403, {"code": 403})
+    with pytest.raises(CannotList, match="403"):
+        list(pods(serving.listing(), "credit"))

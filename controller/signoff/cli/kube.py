@@ -15,6 +15,8 @@ from urllib3.exceptions import HTTPError
 from signoff.apiserver import said
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
+from signoff.running.listing import Listing
+from signoff.running.objects import pods
 
 GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
@@ -85,10 +87,8 @@ class Cluster:
         return cast("Object", made)
 
     def pods(self, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
-        """Yield each Pod of a namespace that has not ended, by name, and the digests that it names; `SignoffError` where refused."""
-        from signoff.operator.cluster import Cluster as Watched  # noqa: PLC0415 - it reads Pods as the operator does
-
-        yield from Watched(self.api).pods(namespace)
+        """Yield each Pod of a namespace that has not ended, by name, and the digests that it names; `CannotList` where refused."""
+        return pods(Listing(self.api), namespace)
 
     def policy(self, name: str) -> Object:
         """Return a PromotionPolicy."""

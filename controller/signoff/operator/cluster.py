@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, cast
 
@@ -16,13 +16,14 @@ from signoff.errors import SignoffError
 from signoff.operator.explanations import CannotFetch
 from signoff.record.canonical import Json
 from signoff.record.values import Digest
+from signoff.running.listing import CannotList, Listing
+from signoff.running.objects import pods
 
 LOG: Final = logging.getLogger("signoff.operator")
 GROUP: Final = "signoff.dev"
 VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 10
 _NOTE: Final = 1000
-_PAGE: Final = 500
 
 Object = Mapping[str, Json]
 
@@ -53,6 +54,7 @@ class Cluster:
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._events = client.EventsV1Api(api)
+        self._listing = Listing(api, _TIMEOUT)
 
     def promotion(self, namespace: str, name: str) -> Object | None:
         """Return a ModelPromotion, or None where there is none any more."""
@@ -97,20 +99,10 @@ class Cluster:
 
     def running(self, namespaces: Iterable[str], digests: frozenset[Digest]) -> tuple[str, ...]:
         """Return the Pods (namespace/name) that name one of these digests as an image and have not ended."""
-        return tuple(f"{namespace}/{name}" for namespace in namespaces for name, named in self.pods(namespace) if named & digests)
-
-    def pods(self, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
-        """Yield each Pod of a namespace that has not ended, by name, and the digests that it names as images; page by page."""
-        more = ""
-        while True:
-            try:
-                page = self._core.list_namespaced_pod(namespace, limit=_PAGE, _continue=more or None, _request_timeout=_TIMEOUT)
-            except (ApiException, HTTPError) as error:
-                raise _failed(f"pods of {namespace}", error) from None
-            yield from ((str(cast("Any", pod).metadata.name), _named(pod)) for pod in page.items if not _has_ended(pod))
-            more = cast("Any", page).metadata._continue or ""  # noqa: SLF001 - so the client names the field `continue`
-            if not more:
-                return
+        try:
+            return tuple(f"{one}/{name}" for one in namespaces for name, named in pods(self._listing, one) if named & digests)
+        except CannotList as error:
+            raise ClusterError(error.what, where=error.where, mend="it is tried again") from None
 
     def config_map_key(self, namespace: str, name: str, key: str) -> bytes:
         """Return a key of a ConfigMap; `CannotFetch` where there is none or the operator may not read it."""
@@ -157,17 +149,6 @@ class Cluster:
             self._events.create_namespaced_event(metadata["namespace"], body, _request_timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             LOG.warning("%s", _failed(f"event about modelpromotion {metadata['namespace']}/{metadata['name']}", error))
-
-
-def _has_ended(pod: Any) -> bool:
-    return pod.status is not None and pod.status.phase in {"Succeeded", "Failed"}
-
-
-def _named(pod: Any) -> frozenset[str]:
-    spec = pod.spec
-    images = [one.image for one in (*spec.containers, *(spec.init_containers or ()), *(spec.ephemeral_containers or ()))]
-    images += [volume.image.reference for volume in spec.volumes or () if volume.image is not None]
-    return frozenset(str(image).partition("@")[2] for image in images) - {""}
 
 
 def _failed(what: str, error: ApiException | HTTPError) -> ClusterError:

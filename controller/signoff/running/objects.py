@@ -19,13 +19,14 @@ from typing import Final, NamedTuple
 from signoff.gate.owners import KINDS as MAKE_PODS
 from signoff.gate.owners import Owner as Claimed
 from signoff.gate.owners import controller_of, since
-from signoff.gate.workloads import ImageUse
+from signoff.gate.workloads import IMAGES, ImageUse
 from signoff.record.canonical import Json
 from signoff.running.kinds import KINDS, Kind
 from signoff.running.listing import Listing, Object
 
 _MIRROR: Final = "kubernetes.io/config.mirror"
 _ENDED: Final = frozenset({"Succeeded", "Failed"})
+_POD: Final = next(kind for kind in KINDS if kind.is_pod)
 _KNOWN: Final = frozenset((kind.group, kind.name) for kind in KINDS)
 _OF_A_MAKER: Final = ("name", "uid", "creationTimestamp")
 _HIGHEST: Final = 4
@@ -74,6 +75,14 @@ def objects_in(listing: Listing, namespace: str) -> Iterator[Running]:
                 yield running
 
 
+def pods(listing: Listing, namespace: str) -> Iterator[tuple[str, frozenset[str]]]:
+    """Yield each Pod of a namespace that has not ended, by name, and the digests that it names as images."""
+    for _, found in listing.objects(_POD, namespace):
+        if not _has_ended(found):
+            named = (text for place in IMAGES for text in _texts(_part(found, "spec"), place.path))
+            yield _text(_part(found, "metadata"), "name"), frozenset(text.partition("@")[2] for text in named) - {""}
+
+
 @dataclass
 class _Makers:
     """Who may have made something: the uids of what is there, and what made it in turn."""
@@ -87,7 +96,7 @@ def _running(found: Object, kind: Kind, api_version: str, namespace: str, makers
     metadata = _part(found, "metadata")
     own = Owner(kind.group, kind.name, _text(metadata, "name"))
     above = _controller(metadata, makers)
-    if kind.is_pod and _text(_part(found, "status"), "phase") in _ENDED:
+    if kind.is_pod and _has_ended(found):
         return None
     if not kind.is_pod:
         makers.uids[own] = _text(metadata, "uid")
@@ -131,6 +140,21 @@ def _controller(metadata: Object, makers: _Makers) -> Owner | None:
             there = owner[:2] not in _KNOWN or makers.uids.get(owner, "") == _text(one, "uid") != ""
             return owner if there else None
     return None
+
+
+def _has_ended(pod: Object) -> bool:
+    return _text(_part(pod, "status"), "phase") in _ENDED
+
+
+def _texts(value: Json, path: str) -> Iterator[str]:
+    """Yield the texts at a path of the gate's table (`IMAGES`), whatever else lies there."""
+    step, _, rest = path.partition(".")
+    found = value.get(step.removesuffix("[]")) if isinstance(value, Mapping) else None
+    for one in found if isinstance(found, list) else (found,):
+        if rest:
+            yield from _texts(one, rest)
+        elif isinstance(one, str):
+            yield one
 
 
 def _part(value: Object, key: str) -> Object:
