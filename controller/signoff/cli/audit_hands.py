@@ -49,25 +49,29 @@ class Lost(SignoffError):
 
 def all_looked(reader: Reader, place: Place, jobs: int, judged: Callable[[str], bool]) -> Iterator[Looked]:
     """Yield what each object comes to, in the order of keys; `Unavailable` and `Lost` end it. ``judged``: rule 5."""
-    keys = reader.store.list("")
-    first = list(islice(keys, FEW))
-    if jobs == 1 or len(first) < FEW:
-        yield from (Looked(key, ()) if judged(key) else Look(reader, key).looked() for key in chain(first, keys))
-        return
-    for key, looked in by_many(place, jobs, chain(first, keys), _look, judged):
+    for key, looked in of_each(place, jobs, reader.store.list(""), lambda key: Look(reader, key).looked(), _look, judged):
         yield Looked(key, ()) if looked is None else looked
 
 
-def by_many(
-    place: Place, jobs: int, keys: Iterator[str], work: Work[Found], spared: Callable[[str], bool] = lambda _: False
+def of_each(
+    place: Place,
+    jobs: int,
+    keys: Iterator[str],
+    here: Callable[[str], Found],
+    work: Work[Found],
+    spared: Callable[[str], bool] = lambda _: False,
 ) -> Iterator[tuple[str, Found | None]]:
-    """Yield each key with what ``work``, in other processes, made of it (rule 2); None for those that are spared. `Lost` as in rule 3.
-
-    ``work`` is given the place and some keys, must be known by its name in a module, and returns one thing for each key, in their order.
+    """Yield each key with what is made of it: of few by ``here`` (rule 4), of many by ``work`` in other processes (rules 2 and 3); None for
+    those that are spared. ``work`` is given the place and some keys, must be known by its name in a module, and returns one thing for each
+    key, in their order.
     """
+    first = list(islice(keys, FEW))
+    if jobs == 1 or len(first) < FEW:
+        yield from ((key, None if spared(key) else here(key)) for key in chain(first, keys))
+        return
     try:
-        with pool_of(jobs) as pool:
-            yield from _in_order(pool, place, jobs * AHEAD, keys, work, spared)
+        with _pool_of(jobs) as pool:
+            yield from _in_order(pool, place, jobs * AHEAD, chain(first, keys), work, spared)
     except BrokenProcessPool:
         raise Lost(
             "a process that verified a part of the archive ended before it was done, so nothing is told about the whole",
@@ -77,7 +81,7 @@ def by_many(
 
 
 @contextmanager
-def pool_of(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def _pool_of(jobs: int) -> Iterator[ProcessPoolExecutor]:
     """Open so many processes, and end them; what they were not asked for yet is not done any more."""
     # A process that is forked would share the locks and the connections of this one.
     context = multiprocessing.get_context("spawn")

@@ -12,7 +12,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,8 +19,8 @@ import click
 
 from signoff.archive import layout
 from signoff.archive.store import BadKey, Store
-from signoff.cli import audit_hands, find, options, output, reach
-from signoff.cli.audit_hands import Place, by_many, reader_of
+from signoff.cli import find, options, output, reach
+from signoff.cli.audit_hands import Place, of_each, reader_of
 from signoff.cli.policy_files import policy_or_spec_in, refuse_twice
 from signoff.cli.progress import progress
 from signoff.cli.replay import Question, replay
@@ -119,11 +118,7 @@ def _of_model(store: Store, model: str, environment: str | None) -> tuple[str, .
 
 
 def _replayed(reader: Reader, place: Place, jobs: int, keys: Iterator[str], asked: Question) -> Iterator[Replayed | Passed]:
-    first = list(islice(keys, audit_hands.FEW))
-    if jobs == 1 or len(first) < audit_hands.FEW:
-        yield from (_one(reader, key, asked) for key in chain(first, keys))
-        return
-    for _, found in by_many(place, jobs, chain(first, keys), partial(replay_all, asked)):
+    for _, found in of_each(place, jobs, keys, lambda key: _one(reader, key, asked), partial(replay_all, asked)):
         if found is not None:
             yield found
 

@@ -6,14 +6,10 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
+from collections.abc import Iterator, Sequence
+from functools import partial
 
-from signoff.cli import audit_hands
-from signoff.cli.audit_hands import Lost, Place, pool_of, reader_of
+from signoff.cli.audit_hands import Lost, Place, of_each, reader_of
 from signoff.cli.table_columns import Row
 from signoff.cli.table_rows import rows
 from signoff.verify.reader import Reader
@@ -23,13 +19,11 @@ Rows = tuple[Row, ...]
 
 def all_rows(reader: Reader, place: Place, jobs: int, keys: Iterator[str]) -> Iterator[Rows]:
     """Yield the rows of each object, in the order of keys; raises what `rows` does, and `Lost`. Of few objects no process is started."""
-    first = list(islice(keys, audit_hands.FEW))
-    if jobs == 1 or len(first) < audit_hands.FEW:
-        yield from (rows(reader, key) for key in chain(first, keys))
-        return
     try:
-        yield from _by_many(place, jobs, chain(first, keys))
-    except BrokenProcessPool:
+        for _, found in of_each(place, jobs, keys, partial(rows, reader), _look):
+            if found is not None:
+                yield found
+    except Lost:
         raise Lost(
             "a process that read a part of the archive ended before it was done",
             where=place.archive,
@@ -37,16 +31,5 @@ def all_rows(reader: Reader, place: Place, jobs: int, keys: Iterator[str]) -> It
         ) from None
 
 
-def _by_many(place: Place, jobs: int, keys: Iterator[str]) -> Iterator[Rows]:
-    waiting: deque[Future[list[Rows]]] = deque()
-    with pool_of(jobs) as pool:
-        while True:
-            while len(waiting) < jobs * audit_hands.AHEAD and (some := tuple(islice(keys, audit_hands.AT_ONCE))):
-                waiting.append(pool.submit(_look, place, some))
-            if not waiting:
-                return
-            yield from waiting.popleft().result()
-
-
-def _look(place: Place, keys: Iterable[str]) -> list[Rows]:
+def _look(place: Place, keys: Sequence[str]) -> list[Rows]:
     return [rows(reader_of(place), key) for key in keys]
