@@ -59,16 +59,17 @@ def look_up(reader: Reader, key: Key, cluster: str, now: datetime) -> Found:
     else:
         found = reader.find(key.digest, key.environment, partial(_settles, replace(question, now=now + WARN_AHEAD)))
     ever = replace(question, since=EVER)
-    return replace(found, elsewhere=not any(_admits(ever, event) for event in found.admissions))
+    return replace(found, elsewhere=not any(does_admit(event, ever) for event in found.admissions))
 
 
-def _settles(question: Question, event: Admission) -> bool:
-    return question.digest in event.images and _admits(question, event)
-
-
-def _admits(question: Question, event: Admission) -> bool:
+def does_admit(event: Admission, question: Question) -> bool:
+    """Whether the event admits the digest in the place, as `admits` tells by raising."""
     try:
         admits(event, question)
     except Failed:
         return False
     return True
+
+
+def _settles(question: Question, event: Admission) -> bool:
+    return question.digest in event.images and does_admit(event, question)

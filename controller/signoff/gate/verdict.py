@@ -24,7 +24,7 @@ from datetime import date, datetime
 from functools import lru_cache
 from typing import Final
 
-from signoff.gate.lookup import EVER, WARN_AHEAD
+from signoff.gate.lookup import EVER, WARN_AHEAD, does_admit
 from signoff.gate.reference import (
     MAX_TEXT,
     BadReference,
@@ -220,15 +220,7 @@ def _judge_digest(
 def _goes_on(digest: Digest, found: Found, around: Circumstances) -> bool:
     """Whether the digest is refused for having expired alone, and what ran before may go on."""
     ended = [event for event in found.admissions if event.on_expiry == "deny-new-rollouts" and event.valid_until is not None]
-    return any(_admits(event, Question(digest, around.place, around.now, EVER)) for event in ended)
-
-
-def _admits(event: Admission, question: Question) -> bool:
-    try:
-        admits(event, question)
-    except Failed:
-        return False
-    return True
+    return any(does_admit(event, Question(digest, around.place, around.now, EVER)) for event in ended)
 
 
 def _expiring(asked: Sequence[ImageUse], events: Mapping[Digest, tuple[Admission, ...]], around: Circumstances) -> Iterator[str]:
