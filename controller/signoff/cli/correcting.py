@@ -20,6 +20,7 @@ from signoff.cli import find, options, output, reach
 from signoff.cli.account import account, lines
 from signoff.decision.corrections import Corrected
 from signoff.errors import SignoffError
+from signoff.record.canonical import text_at
 from signoff.record.values import Digest
 from signoff.verify.reader import Reader
 from signoff.verify.verifier import Verified
@@ -82,7 +83,7 @@ def correct(wanted: Wanted) -> int:
     cluster = Cluster(wanted.kubeconfig, wanted.context)
     manifest = _manifest(verified, wanted)
     try:
-        made = cluster.correct(_text(manifest, "metadata", "namespace"), manifest)
+        made = cluster.correct(text_at(manifest, "metadata", "namespace"), manifest)
     except Denied as error:
         complain(str(error))
         return 1
@@ -128,12 +129,12 @@ def _manifest(verified: Verified, wanted: Wanted) -> Object:
 
 def _archived(reader: Reader, verified: Verified, made: Object) -> Corrected:
     """Return the correction that admission signed, out of the archive (rule 3)."""
-    statement = Digest(_text(made, "seal", "statement"))
+    statement = Digest(text_at(made, "seal", "statement"))
     found = next((one for one in reader.corrections(verified) if one.digest == statement), None)
     if found is None:
         raise SignoffError(
             "the archive does not hold this correction: nothing was corrected",
-            where=f"promotioncorrection {_text(made, 'metadata', 'name')}",
+            where=f"promotioncorrection {text_at(made, 'metadata', 'name')}",
             mend="ask whoever runs signoff whether its webhooks are installed",
         )
     return found
@@ -160,10 +161,3 @@ def _tell_running(cluster: Cluster, verified: Verified) -> None:
         output.paragraph(f"What runs of it in namespace {namespace} could not be told: {why}")
     if not running and not untold:
         output.paragraph("No Pod of it runs in its namespaces of this cluster.")
-
-
-def _text(value: Object, *path: str) -> str:
-    item: object = value
-    for step in path:
-        item = item.get(step) if isinstance(item, dict) else None
-    return item if isinstance(item, str) else ""

@@ -25,7 +25,7 @@ from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.operator.commit import Collected, collect
 from signoff.record.bundle import MAX_BUNDLE
-from signoff.record.canonical import Json, b64decode, b64encode
+from signoff.record.canonical import Json, b64decode, b64encode, text_at
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import SealedDecision, is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
@@ -81,9 +81,9 @@ def outcome(reader: Reader, request: RequestId) -> Verified | None:
 def desk(reader: Reader, promotion: Object, namespace: str, name: str) -> Desk:
     """Return the frozen desk that the promotion's status names (rules 1 and 2)."""
     request = identity(promotion, namespace, name)
-    named = _text(promotion, "status", "freeze")
+    named = text_at(promotion, "status", "freeze")
     if not named:
-        message = _text(promotion, "status", "message") or "the operator has not looked at it yet"
+        message = text_at(promotion, "status", "message") or "the operator has not looked at it yet"
         raise Undecided(f"the desk is not frozen: {message}", where=f"{namespace}/{name}", mend="try again once it is")
     digest = parse_digest(named, "status.freeze")
     try:
@@ -149,7 +149,7 @@ def decision_name(shown: Desk, username: str) -> str:
 def _seal(reader: Reader, shown: Desk, made: Object, name: str) -> SealedDecision:
     """Return the seal that a decision bears, if the archive holds the same."""
     where = f"promotiondecision {name}"
-    bundle = _text(made, "seal", "bundle")
+    bundle = text_at(made, "seal", "bundle")
     if not bundle:
         mend = "ask whoever runs signoff whether its webhooks are installed"
         raise Undecided("admission did not seal it, so it decides nothing", where, mend)
@@ -195,10 +195,3 @@ def wait(reader: Reader, shown: Desk, timeout: float, step: Callable[[str], None
 def safe(error: ArchiveError) -> Undecided:
     """Return what an archive that fails before the decision means for whoever wanted to decide."""
     return Undecided(error.what, error.where, _SAFE)
-
-
-def _text(value: Object, *path: str) -> str:
-    item: Json = value
-    for step in path:
-        item = item.get(step) if isinstance(item, dict) else None
-    return item if isinstance(item, str) else ""

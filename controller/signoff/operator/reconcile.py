@@ -39,7 +39,7 @@ from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.status import State
 from signoff.policy.routing import NoRoute, asks_the_same, route
 from signoff.record.bundle import Signer
-from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.canonical import Json, b64decode, b64encode, dumps, text_at
 from signoff.record.check import MAX_REPORT, opened
 from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
 from signoff.record.keys import CannotSign, KeyOutOfReach
@@ -130,9 +130,9 @@ def _promote(operator: Operator, asked: _Asked) -> State:
 
 def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -> State:
     carried = [
-        (_text(one, "metadata", "name"), _text(one, "seal", "bundle"))
+        (text_at(one, "metadata", "name"), text_at(one, "seal", "bundle"))
         for one in operator.cluster.decisions(asked.namespace)
-        if _text(one, "spec", "promotion") == asked.name and _text(one, "spec", "freeze") == digest
+        if text_at(one, "spec", "promotion") == asked.name and text_at(one, "spec", "freeze") == digest
     ]
     collected = collect(operator.reader, freeze, digest, carried)
     decided = tuple(one.seal.decided for one in (*collected.approvals, *collected.rejections))
@@ -239,7 +239,7 @@ def _still_counts(operator: Operator, freeze: Freeze) -> bool:
 
 
 def _submission(operator: Operator, promotion: Object, spec: Spec, request: RequestId) -> WitnessedSubmission:
-    bundle = _text(promotion, "submission", "bundle")
+    bundle = text_at(promotion, "submission", "bundle")
     if not bundle:
         raise CannotFreeze(
             "admission has not witnessed who submitted this", where="submission", mend="delete the resource and apply it again"
@@ -356,11 +356,4 @@ def _identity(promotion: Object) -> tuple[str, str, Mapping[str, Json]]:
     spec = promotion.get("spec")
     if not isinstance(spec, Mapping):
         raise RecordError("is missing", where="spec", mend="write one: signoff draft IMAGE")
-    return _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name"), spec
-
-
-def _text(value: Object, *path: str) -> str:
-    item: Json = value
-    for step in path:
-        item = item.get(step) if isinstance(item, Mapping) else None
-    return item if isinstance(item, str) else ""
+    return text_at(promotion, "metadata", "namespace"), text_at(promotion, "metadata", "name"), spec

@@ -24,7 +24,7 @@ from signoff.record import plain
 from signoff.record.plain import Json
 from signoff.record.values import MAX_VALUES, RecordError, place, require_few_values
 
-__all__ = ["Json", "b64decode", "b64encode", "dumps", "loads", "loads_canonical", "loads_unambiguous", "refuse_ambiguous"]
+__all__ = ["Json", "b64decode", "b64encode", "dumps", "loads", "loads_canonical", "loads_unambiguous", "refuse_ambiguous", "text_at"]
 
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
@@ -127,6 +127,13 @@ def _refuse_scalar(item: Json, where: str, steps: _Steps) -> None:
         raise RecordError("this integer is beyond 2^53 - 1", where=place(where, steps), mend="write it as a string")
     if isinstance(item, str) and _SURROGATE.search(item):
         raise RecordError("a lone surrogate is no character", where=place(where, steps))
+
+
+def text_at(value: Json, *path: str) -> str:
+    """Return the text at a path of an object, or "" where there is none."""
+    for step in path:
+        value = value.get(step) if isinstance(value, Mapping) else None
+    return value if isinstance(value, str) else ""
 
 
 def b64encode(data: bytes) -> str:

@@ -19,13 +19,13 @@ from signoff.archive.store import Exists, Missing, Unavailable
 from signoff.decision.corrections import Corrected, correction_bundle, counts, revocation
 from signoff.decision.seals import Filed
 from signoff.record.bundle import MAX_BUNDLE
-from signoff.record.canonical import Json, b64decode, b64encode, dumps
+from signoff.record.canonical import Json, b64decode, b64encode, dumps, text_at
 from signoff.record.correction import Correction, CorrectionSpec, correction_id
 from signoff.record.promotion import as_json
 from signoff.record.values import RequestId, format_time, parse
 from signoff.verify.verifier import Verified
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import SAFE, Refused, Witness, field, kept, or_nothing, unchanged
+from signoff.webhook.witness import SAFE, Refused, Witness, kept, or_nothing, unchanged
 
 MAX_ANNOTATIONS: Final = 50
 _ONCE: Final = "a correction is made once and not changed; make another where more is to be said"
@@ -72,7 +72,7 @@ def check(witness: Witness, review: Review) -> Reply:
         return Reply()
     if review.dry_run and "seal" not in review.obj:
         return Reply()
-    bundle = field(review.obj, "seal", "bundle")
+    bundle = text_at(review.obj, "seal", "bundle")
     if not bundle:
         raise Refused("the correction bears no seal", where="seal", mend="create it again; nothing was corrected")
     spec = _spec(review)
@@ -80,7 +80,7 @@ def check(witness: Witness, review: Review) -> Reply:
     if stored is None or stored[0] != b64decode(bundle, "seal.bundle"):
         raise Refused("the seal is not that of this correction in the archive", where="seal", mend="leave it out")
     said = stored[1].correction
-    if (field(review.obj, "seal", "name"), field(review.obj, "seal", "time")) != (said.principal.name, said.time):
+    if (text_at(review.obj, "seal", "name"), text_at(review.obj, "seal", "time")) != (said.principal.name, said.time):
         raise Refused("says other than what was signed", where="seal", mend="leave it out")
     return Reply()
 
@@ -90,7 +90,7 @@ def _spec(review: Review) -> CorrectionSpec:
 
 
 def _id(review: Review) -> RequestId:
-    name = field(review.obj, "metadata", "name")
+    name = text_at(review.obj, "metadata", "name")
     if not name:
         raise Refused("a correction is created under a name", where="metadata.name", mend="name it; generateName does not do")
     return correction_id(review.namespace, name, review.obj.get("spec"))
@@ -159,7 +159,7 @@ def _sealed(witness: Witness, review: Review, spec: CorrectionSpec, verified: Ve
         **as_json(spec),
         "id": own,
         "cluster": witness.cluster_name,
-        "correction": {"namespace": review.namespace, "name": field(review.obj, "metadata", "name")},
+        "correction": {"namespace": review.namespace, "name": text_at(review.obj, "metadata", "name")},
         "principal": as_json(who.principal),
         "method": who.method,
         "time": format_time(witness.now()),

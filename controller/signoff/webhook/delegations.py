@@ -18,13 +18,13 @@ from signoff.archive.store import ArchiveError, Exists
 from signoff.decision.principals import Resolved
 from signoff.decision.seals import delegation_bundle, signed_by
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
-from signoff.record.canonical import Json, dumps
+from signoff.record.canonical import Json, dumps, text_at
 from signoff.record.freeze import Identity
 from signoff.record.promotion import as_json
 from signoff.record.seal import DELEGATION_TYPE, MAX_GROUPS, Delegation, DelegationScope, DelegationStatement
 from signoff.record.values import Digest, format_time, parse, parse_digest, parse_time
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
+from signoff.webhook.witness import Refused, Witness, kept, unchanged
 
 LONGEST: Final = timedelta(days=366)
 MAX_GRANT: Final = 32 * 1024
@@ -68,7 +68,7 @@ def check(witness: Witness, review: Review) -> Reply:
     wanted = _delegation(witness, review)
     if review.dry_run and "grant" not in review.obj:
         return Reply()
-    statement = field(review.obj, "grant", "statement")
+    statement = text_at(review.obj, "grant", "statement")
     if not statement:
         raise Refused("admission has not signed this grant", where="grant", mend="apply it again")
     digest = parse_digest(statement, "grant.statement")
@@ -77,7 +77,7 @@ def check(witness: Witness, review: Review) -> Reply:
     granted = read_statement(DelegationStatement, bundle.payload, DELEGATION_TYPE, "grant").predicate
     if bundle.digest != digest or granted.model_copy(update={"time": wanted.time}) != wanted:
         raise Refused("is another grant, or by somebody else", where="grant", mend="leave it out")
-    if any(field(review.obj, "grant", name) != said for name, said in _shown(granted).items()):
+    if any(text_at(review.obj, "grant", name) != said for name, said in _shown(granted).items()):
         raise Refused("says other than what was signed", where="grant", mend="leave it out")
     return Reply()
 
@@ -117,7 +117,7 @@ def _delegation(witness: Witness, review: Review) -> Delegation:
         )
     value: Json = {
         "cluster": witness.cluster_name,
-        "name": field(review.obj, "metadata", "name"),
+        "name": text_at(review.obj, "metadata", "name"),
         "grantor": as_json(who.principal),
         "username": who.username,
         "groups": groups,

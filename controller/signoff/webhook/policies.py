@@ -24,13 +24,13 @@ from signoff.decision.seals import policy_bundle, signed_by
 from signoff.policy.conditions import check_conditions
 from signoff.policy.schema import MAX_POLICY, read_policy
 from signoff.record.bundle import read_bundle, read_statement
-from signoff.record.canonical import Json, b64encode, dumps
+from signoff.record.canonical import Json, b64encode, dumps, text_at
 from signoff.record.promotion import as_json
 from signoff.record.seal import POLICY_TYPE, PolicyStatement, PublishedPolicy
 from signoff.record.trust import Answer
 from signoff.record.values import Digest, format_time, parse, parse_digest
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
+from signoff.webhook.witness import Refused, Witness, kept, unchanged
 
 AGREES: Final = "signoff.dev/agrees"
 _WHERE: Final = f"metadata.annotations.{AGREES}"
@@ -70,7 +70,7 @@ def check(witness: Witness, review: Review) -> Reply:
         return Reply()
     _refuse_agreeing_unread(review)
     who = _publisher(witness, review)
-    statement = field(review.obj, "publication", "statement")
+    statement = text_at(review.obj, "publication", "statement")
     if review.dry_run and (not statement or review.old is not None):
         return Reply()
     if not statement:
@@ -86,8 +86,8 @@ def check(witness: Witness, review: Review) -> Reply:
 
 def _asks_to_agree(review: Review) -> bool:
     """Whether the request sets the annotation by which a publisher agrees."""
-    asked = field(review.obj, "metadata", "annotations", AGREES)
-    return bool(asked) and asked != field(review.old or {}, "metadata", "annotations", AGREES)
+    asked = text_at(review.obj, "metadata", "annotations", AGREES)
+    return bool(asked) and asked != text_at(review.old or {}, "metadata", "annotations", AGREES)
 
 
 def _refuse_agreeing_unread(review: Review) -> None:
@@ -122,8 +122,8 @@ def _second_publisher(witness: Witness, review: Review) -> tuple[Resolved, bytes
     """Return who agrees, and the published text that they agree to; `Refused` says why they cannot."""
     who = _publisher(witness, review)
     publication = _member(review.old or {}, "publication")
-    statement = field(publication, "statement")
-    if field(review.obj, "metadata", "annotations", AGREES) != statement:
+    statement = text_at(publication, "statement")
+    if text_at(review.obj, "metadata", "annotations", AGREES) != statement:
         raise Refused(
             f"is not the statement that is published now ({statement or 'none is'})",
             where=_WHERE,
@@ -156,16 +156,16 @@ def _check_agreement(witness: Witness, review: Review) -> None:
 
 def _require_statement(witness: Witness, review: Review, said: Mapping[str, Json], who: Resolved | None, where: str) -> PublishedPolicy:
     """Return what the statement that ``said`` names says, if it is of this very policy, shown as it is, and by ``who`` (None: anybody)."""
-    digest = parse_digest(field(said, "statement"), f"{where}.statement")
+    digest = parse_digest(text_at(said, "statement"), f"{where}.statement")
     bundle = read_bundle(witness.reader.policy(digest).bundle, where)
     signed_by(bundle, witness.reader.trust, where)
     published = read_statement(PolicyStatement, bundle.payload, POLICY_TYPE, where).predicate
-    name_and_text = (field(review.obj, "metadata", "name"), b64encode(dumps(review.obj.get("spec"))))
+    name_and_text = (text_at(review.obj, "metadata", "name"), b64encode(dumps(review.obj.get("spec"))))
     if bundle.digest != digest or (published.name, published.content) != name_and_text:
         raise Refused("is of another policy, or of another text", where=where, mend="a policy publisher must apply the policy again")
     if who is not None and not published.publisher.is_same(who.principal):
         raise Refused("is by somebody else", where=where, mend="leave it out")
-    if any(field(said, name) != shown for name, shown in _shown(published).items()):
+    if any(text_at(said, name) != shown for name, shown in _shown(published).items()):
         raise Refused("says other than what was published", where=where, mend="leave it out")
     return published
 
@@ -177,7 +177,7 @@ def _in_force(witness: Witness, review: Review) -> Json:
     before = _member(review.old or {}, "publication")
     if "second" not in before:
         return before.get("inForce")
-    return {"statement": field(before, "statement"), "second": field(before, "second", "statement")}
+    return {"statement": text_at(before, "statement"), "second": text_at(before, "second", "statement")}
 
 
 def _member(value: Mapping[str, Json], name: str) -> Mapping[str, Json]:
@@ -197,7 +197,7 @@ def _publisher(witness: Witness, review: Review) -> Resolved:
 
 def _publication(witness: Witness, review: Review, who: Resolved, content: bytes) -> PublishedPolicy:
     value: Json = {
-        "name": field(review.obj, "metadata", "name"),
+        "name": text_at(review.obj, "metadata", "name"),
         "content": b64encode(content),
         "cluster": witness.cluster_name,
         "publisher": as_json(who.principal),

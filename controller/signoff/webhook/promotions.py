@@ -17,14 +17,14 @@ from collections.abc import Mapping
 from signoff.archive.store import ArchiveError
 from signoff.decision.checks import refuse_forged
 from signoff.decision.seals import Filed, read_submission, submission_bundle
-from signoff.record.canonical import Json, b64decode, b64encode
+from signoff.record.canonical import Json, b64decode, b64encode, text_at
 from signoff.record.check import require_checks
 from signoff.record.request import Spec, read_spec, request_id, request_value
 from signoff.record.seal import PromotionName, Submission
 from signoff.record.values import RequestId, format_time
 from signoff.webhook.cluster import ClusterError
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, field, kept, unchanged
+from signoff.webhook.witness import Refused, Witness, kept, unchanged
 
 _CHANGED = (
     "spec: a request does not change once it was submitted, for what is approved is what was asked; "
@@ -92,11 +92,11 @@ def check(witness: Witness, review: Review) -> Reply:
 
 def submission_of(witness: Witness, obj: Mapping[str, Json], spec: Spec) -> Submission:
     """Return what admission signed about an object's submission; raises where there is none that counts."""
-    bundle = field(obj, "submission", "bundle")
+    bundle = text_at(obj, "submission", "bundle")
     if not bundle:
         raise Refused("admission has not witnessed who submitted this", where="submission", mend="delete the resource and apply it again")
     submission = read_submission(Filed(b64decode(bundle, "submission.bundle"), witness.now()), witness.reader.trust, spec.target)
-    shown = (field(obj, "submission", "issuer"), field(obj, "submission", "subject"), field(obj, "submission", "time"))
+    shown = (text_at(obj, "submission", "issuer"), text_at(obj, "submission", "subject"), text_at(obj, "submission", "time"))
     if shown != (submission.principal.issuer, submission.principal.subject, submission.time):
         raise Refused("says other than what admission signed", where="submission", mend="delete the resource and apply it again")
     return submission
@@ -122,7 +122,7 @@ def _require_room(witness: Witness, review: Review) -> None:
 
 
 def _name(review: Review) -> str:
-    name = field(review.obj, "metadata", "name")
+    name = text_at(review.obj, "metadata", "name")
     if not name:
         raise Refused("the request has no name of its own", where="metadata.name", mend="name it (generateName has no fixed id)")
     return name

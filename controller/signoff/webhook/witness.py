@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ from signoff.decision.principals import Issuer, Resolved, resolve
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE, Signer
-from signoff.record.canonical import Json, dumps
+from signoff.record.canonical import dumps, text_at
 from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.request import Target
 from signoff.record.trust import Answer, speaks_for, valid_when_stored
@@ -31,6 +31,8 @@ from signoff.webhook.consent import Providers, fetched
 from signoff.webhook.review import Reply, Review
 
 SAFE: Final = "it is safe to press again"
+field: Final = text_at
+"""As `webhook.decisions` calls it."""
 
 
 class Refused(SignoffError):
@@ -93,14 +95,6 @@ def or_nothing(nothing: str) -> Iterator[None]:
     except CannotSign as error:
         mend = SAFE if isinstance(error, KeyOutOfReach) else "call whoever runs signoff, then press again"
         raise Refused(f"{nothing}, for nothing can be signed ({error.where}: {error.what})", mend=mend) from error
-
-
-def field(value: Mapping[str, Json], *path: str) -> str:
-    """Return the text at a path of an object, or "" where there is none."""
-    item: Json = value
-    for step in path:
-        item = item.get(step) if isinstance(item, Mapping) else None
-    return item if isinstance(item, str) else ""
 
 
 def unchanged(review: Review, name: str) -> bool:
