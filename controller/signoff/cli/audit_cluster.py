@@ -15,6 +15,7 @@ import click
 from signoff.cli import kube, options, output, reach
 from signoff.cli.progress import Progress, progress
 from signoff.config import GateSettings, read_config
+from signoff.gate.labels import ENVIRONMENT_LABEL
 from signoff.record.canonical import Json
 from signoff.running.judging import ANSWERS, Answer, Look, Space, Told, space, spaces
 from signoff.running.listing import Listing
@@ -110,7 +111,7 @@ def _print(looked: Looked, _: Look, counts: Counts) -> None:
 def _heading(one: Space) -> str:
     gate = f"gate {one.coverage.word}" if one.coverage.mode else "not gated"
     why = f" ({one.coverage.why})" if one.coverage.why else ""
-    environment = one.labels.get("signoff.dev/environment")
+    environment = one.labels.get(ENVIRONMENT_LABEL)
     return f"{one.name}: {gate}{why}{f', environment {environment}' if environment else ''}"
 
 
@@ -146,7 +147,7 @@ def _machine(told: Told) -> Json:
         "owner": {"kind": running.top.kind, "name": running.top.name},
         "static": running.is_static,
         "gate": told.space.coverage.word,
-        "environment": told.space.labels.get("signoff.dev/environment", ""),
+        "environment": told.space.labels.get(ENVIRONMENT_LABEL, ""),
         "image": told.image,
         "images": list(dict.fromkeys(use.text for use in told.uses.uses)) if told.uses is not None else [],
         "verdict": told.answer.replace(" ", "-"),

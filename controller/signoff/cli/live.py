@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -82,11 +82,6 @@ class Live:
             clusters = found[key].clusters if key in found else ()
             found[key] = Change(place[0], (*clusters, place[1]), now, was)
         return tuple(found.values())
-
-
-def in_order(promotions: Iterable[Account]) -> list[Account]:
-    """Return promotions in the order in which the store took them, as the archive's reader has it."""
-    return sorted(promotions, key=lambda one: (one.verified.stored_at or EPOCH, one.verified.id))
 
 
 def revoked_at(one: Account) -> datetime | None:
