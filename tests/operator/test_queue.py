@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -303,3 +304,30 @@ def test_a_status_that_could_not_be_written_is_soon_tried_again(monkeypatch: pyt
     cluster = ApiServer(promotion(), writes=False)
     assert look(monkeypatch, cluster, WAITING) == SOON
     assert cluster.told == []
+
+
+def test_a_correction_is_a_report_on_its_promotion_until_that_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = ApiServer(promotion())
+    queue = Queue(Around(cluster), NEVER)  # type: ignore[arg-type]
+    looked: list[Key] = []
+    monkeypatch.setattr(queue, "look_at", looked.append)
+    for state in (replace(WAITING, id="first"), replace(WAITING, id="1" * 64)):
+        monkeypatch.setattr(run, "reconcile", lambda *_, state=state: state)
+        queue._look(A)
+    queue.look_at_request("1" * 64)
+    assert looked == [A]
+    queue.look_at_request("first")
+    queue.look_at_request("2" * 64)
+    cluster.found = None
+    queue._look(A)
+    queue.look_at_request("1" * 64)
+    assert looked == [A], "what is gone is forgotten, and so is the request that it was before"
+
+
+def test_what_is_deleted_is_looked_at_once_more_and_so_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Key] = []
+    monkeypatch.setattr(Queue, "look_at", lambda _, key: looked.append(key))
+    handlers = run.registry(Around(ApiServer(None)), NEVER)  # type: ignore[arg-type]
+    told: dict[str, Any] = {one.id.rpartition(".")[2]: one.fn for one in handlers._watching.get_all_handlers()}
+    asyncio.run(told["promotion"](namespace="credit", name="a", event={"type": "DELETED", "object": {}}))
+    assert looked == [A]

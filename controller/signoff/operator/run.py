@@ -47,7 +47,7 @@ class Queue:
         self._timers: dict[Key, asyncio.TimerHandle] = {}
         self._tries: dict[Key, int] = {}
         self._stand: set[Key] = set()
-        self._by_id: dict[str, Key] = {}
+        self._ids: dict[Key, str] = {}
 
     def look_at(self, key: Key) -> None:
         """Ask for a look at a promotion."""
@@ -71,8 +71,8 @@ class Queue:
 
     def look_at_request(self, request: str) -> None:
         """Ask for a look at the promotion that is this request, if one is known."""
-        if request in self._by_id:
-            self.look_at(self._by_id[request])
+        for key in [key for key, known in list(self._ids.items()) if known == request]:  # a copy: workers add to it
+            self.look_at(key)
 
     async def work(self) -> None:
         """Reconcile one promotion after another, for ever."""
@@ -106,8 +106,10 @@ class Queue:
     def _know(self, key: Key, state: State | None) -> None:
         ended = state is not None and state.event is not None
         (self._stand.add if ended else self._stand.discard)(key)
-        if state is not None and state.id is not None:
-            self._by_id[state.id] = key
+        if state is None:
+            self._ids.pop(key, None)
+        elif state.id is not None:
+            self._ids[key] = state.id
 
     def _look(self, key: Key) -> float | None:
         metrics = self._operator.metrics
@@ -184,8 +186,8 @@ def registry(operator: Operator, resync: float, auditor: Auditor | None = None) 
             worker.cancel()
 
     @kopf.on.event("signoff.dev", "v1alpha1", "modelpromotions", registry=handlers)
-    async def promotion(namespace: str | None, name: str | None, event: kopf.RawEvent, **_: Any) -> None:
-        if namespace and name and event["type"] != "DELETED":
+    async def promotion(namespace: str | None, name: str | None, **_: Any) -> None:
+        if namespace and name:  # one that was deleted, too: a look forgets it
             queue.look_at((namespace, name))
 
     @kopf.on.event("signoff.dev", "v1alpha1", "promotiondecisions", registry=handlers)
