@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
+import anyio
+import anyio.to_thread
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -377,6 +380,22 @@ def test_a_sign_in_that_ends_otherwise_signs_nobody_in(house: House, bend: Calla
     assert "Nothing was decided, and it is safe to try again" in answer.text
     assert "<script" not in answer.text
     assert visitor.get("/").status_code == 401
+
+
+# --- whether it lives -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/page.css"])
+def test_what_asks_nobody_is_answered_while_every_thread_waits(house: House, path: str) -> None:
+    async def asked() -> int:
+        threads = anyio.to_thread.current_default_thread_limiter()
+        for _ in range(int(threads.total_tokens)):
+            threads.acquire_on_behalf_of_nowait(object())
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url=HOME) as client:
+            with anyio.fail_after(5):
+                return (await client.get(path)).status_code
+
+    assert anyio.run(asked) == 200
 
 
 # --- what somebody may not see --------------------------------------------------------------------------------------

@@ -40,11 +40,14 @@ def application(portal: Portal) -> FastAPI:
 
 
 def _serve_plainly(app: FastAPI) -> None:
+    # Not in threads: while each of those waits for provider, archive or API server, the process lives all the same.
+    css = pages.style()
+
     @app.get("/healthz", include_in_schema=False)
     @app.get("/readyz", include_in_schema=False)
-    def healthz() -> Response:
+    async def healthz() -> Response:
         return PlainTextResponse("ok\n")
 
     @app.get("/page.css", include_in_schema=False)
-    def style() -> Response:
-        return Response(pages.style(), media_type="text/css")
+    async def style() -> Response:
+        return Response(css, media_type="text/css")
