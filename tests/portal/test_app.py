@@ -17,6 +17,7 @@ from world import Principal
 
 from controlplane.bank import ANA, BEN, CARLA, DAVID
 from signoff.archive.store import Unavailable
+from signoff.desk.freezing import Frozen
 from signoff.portal.cluster import ClusterAway, Denied, NotKnown
 from signoff.portal.guard import COOKIE, HEADERS
 from signoff.record.values import sha256
@@ -441,6 +442,62 @@ def test_the_author_is_told_why_she_does_not_decide_and_one_broken_desk_hides_no
     assert queue.status_code == 200
     assert f'href="{DESK}"' in queue.text
     assert "3.0.0" not in queue.text
+
+
+# --- the queue ------------------------------------------------------------------------------------------------------
+
+
+def decided(house: House, desk: Frozen, number: int) -> dict[str, Any]:
+    """The promotion of a desk that is over, on which Carla decided in this minute; its desk was frozen in the same."""
+    time = f"2026-03-02T{10 + number // 60}:{number % 60:02}:00Z"
+    held: Any = house.rooms.held["credit", desk.freeze.request.name]
+    conditions = [{"type": "Ready", "reason": "Promoted"}, {"type": "Frozen", "lastTransitionTime": time}]
+    seals = [{"issuer": house.provider.issuer, "subject": CARLA, "time": time}]
+    return {**held, "status": {**held["status"], "conditions": conditions, "seals": seals}}
+
+
+def test_what_waits_is_shown_however_much_one_decided_before(house: House) -> None:
+    old, waiting = house.desk(), house.desk("credit-scoring-2.5.0", b"<p>waits</p>")
+    carla = house.visitor(CARLA)
+    before = {("credit", str(number)): decided(house, old, number) for number in range(200)}
+    house.rooms.held = {**before, ("credit", waiting.freeze.request.name): house.rooms.held["credit", waiting.freeze.request.name]}
+    page = carla.get("/").text
+    assert "/desk/credit/credit-scoring-2.5.0" in page.partition("You decided")[0]
+    assert "the 20 that you decided last" in page
+    assert "More waits" not in page
+
+
+def test_of_what_one_decided_the_newest_is_shown_first_and_no_more_than_twenty(house: House) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    house.rooms.held = {("credit", str(number)): decided(house, desk, number * 37 % 100) for number in range(100)}
+    person = house.sessions.of(carla.cookies[COOKIE]).person
+    assert person is not None
+    found = house.portal.desks.queue(person.who)
+    assert [one.desk.since for one in found.entries] == [f"2026-03-02T11:{minute:02}:00Z" for minute in range(39, 19, -1)]
+    assert (found.more_wait, found.more_decided) == (False, True)
+    house.rooms.held = dict(list(house.rooms.held.items())[:20])
+    assert "that you decided last" not in carla.get("/").text, "all of them are shown"
+
+
+def test_where_more_waits_than_is_shown_the_page_says_so(house: House) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    waiting = house.rooms.held["credit", desk.freeze.request.name]
+    house.rooms.held = {("credit", str(number)): waiting for number in range(200)}
+    assert "More waits" not in carla.get("/").text
+    house.rooms.held["credit", "one more"] = waiting
+    page = carla.get("/").text
+    assert "More waits for a decision than the 200 desks shown here" in page
+    assert page.count(f'href="{DESK}"') == 200
+
+
+def test_what_one_decided_and_others_still_decide_comes_after_what_nobody_here_has_decided(house: House) -> None:
+    pressed, waiting = house.desk(), house.desk("credit-scoring-2.5.0", b"<p>waits</p>")
+    carla = house.visitor(CARLA)
+    pending = decided(house, pressed, 0)
+    pending["status"]["conditions"] = [{"type": "Ready", "reason": "AwaitingDecision"}]
+    before = {("credit", str(number)): pending for number in range(200)}
+    house.rooms.held = {**before, ("credit", waiting.freeze.request.name): house.rooms.held["credit", waiting.freeze.request.name]}
+    assert "/desk/credit/credit-scoring-2.5.0" in carla.get("/").text
 
 
 # --- what is out of reach -------------------------------------------------------------------------------------------

@@ -3,11 +3,12 @@
 1. A desk is the archived bytes under the digest that the freeze names, read and verified each time (`kept`); nothing is rendered here.
 2. The freeze is the one that the promotion's status names, and must be of this very request.
 3. Whether somebody may decide is foretold by the rules of the door (`decision.eligibility`), for the queue's sake. The door decides.
+4. The queue is bounded, and says where it leaves something out. What somebody decided before takes no place from what waits.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -90,7 +91,17 @@ class Entry:
     own: Decided | None
 
 
-_MOST_SHOWN: Final = 200
+@dataclass(frozen=True)
+class Queue:
+    """What awaits a decision, and what somebody decided last; ``more_…`` where there is more than this."""
+
+    entries: tuple[Entry, ...]
+    more_wait: bool
+    more_decided: bool
+
+
+MOST_WAITING: Final = 200
+MOST_DECIDED: Final = 20
 
 
 class Desks:
@@ -120,24 +131,35 @@ class Desks:
         votes = [Vote(one.principal, one.roles, grantor_of(one)) for one in found if one.verdict == "Approve"]
         return State(tuple(found), tally(desk.freeze, votes).missing, None)
 
-    def queue(self, who: Resolved) -> Iterator[Entry]:
-        """Yield what awaits a decision in namespaces that somebody may see, and what they decided of late."""
-        shown = 0
+    def queue(self, who: Resolved) -> Queue:
+        """Return what awaits a decision in namespaces that somebody may see, and what they decided last (rule 4)."""
+        waiting: list[tuple[str | None, Object]] = []
+        over: list[tuple[str | None, Object]] = []
         for promotion in self._cluster.promotions():
-            namespace, name = _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name")
-            mine = _decided_by(promotion, who)
-            if not (_reason(promotion) == "AwaitingDecision" or mine) or not self._cluster.may_see(who, namespace):
-                continue
+            time = _decided_at(promotion, who)
+            waits = _reason(promotion) == "AwaitingDecision"
+            if (waits or time is not None) and self._cluster.may_see(who, _text(promotion, "metadata", "namespace")):
+                (waiting if waits else over).append((time, promotion))
+        waiting.sort(key=lambda one: one[0] is not None)  # what only others still decide comes after what they have not decided
+        over.sort(key=lambda one: one[0] or "", reverse=True)
+        first, more_wait = self._entries(waiting, who, MOST_WAITING)
+        last, more_decided = self._entries(over, who, MOST_DECIDED)
+        return Queue((*first, *last), more_wait, more_decided)
+
+    def _entries(self, found: Sequence[tuple[str | None, Object]], who: Resolved, most: int) -> tuple[list[Entry], bool]:
+        """Return the first entries of these promotions, and whether any was left out for the bound."""
+        entries: list[Entry] = []
+        for _, promotion in found:
+            if len(entries) == most:
+                return entries, True
             try:
-                desk = self._of(promotion, namespace, name)
-                yield self._entry(desk, who)
+                desk = self._of(promotion, _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name"))
+                entries.append(self._entry(desk, who))
             except (Unavailable, ClusterAway):
                 raise
             except SignoffError:
                 continue  # its own page says what is wrong; one broken desk keeps nobody from the others
-            shown += 1
-            if shown == _MOST_SHOWN:
-                return
+        return entries, False
 
     def bytes_of(self, document: Document | Explanation) -> bytes:
         """Return the archived bytes of what is on a desk, verified."""
@@ -183,13 +205,13 @@ def age(since: str, now: datetime) -> str:
     return "a moment"
 
 
-def _decided_by(promotion: Object, who: Resolved) -> bool:
+def _decided_at(promotion: Object, who: Resolved) -> str | None:
+    """Return when somebody decided it, as its status says; None where they did not."""
     status = promotion.get("status")
     seals = status.get("seals") if isinstance(status, dict) else None
     own = (who.principal.issuer, who.principal.subject)
-    return any(
-        isinstance(one, dict) and (one.get("issuer"), one.get("subject")) == own for one in (seals if isinstance(seals, list) else ())
-    )
+    listed = [one for one in seals if isinstance(one, dict)] if isinstance(seals, list) else []
+    return next((_text(one, "time") for one in listed if (one.get("issuer"), one.get("subject")) == own), None)
 
 
 def _condition(promotion: Object, kind: str) -> dict[str, object]:

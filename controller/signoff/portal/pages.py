@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -12,7 +11,7 @@ from jinja2 import Environment
 from markupsafe import Markup
 
 from signoff.desk.markup import environment
-from signoff.portal.desks import Desk, Entry, age
+from signoff.portal.desks import MOST_DECIDED, MOST_WAITING, Desk, Entry, Queue, age
 from signoff.portal.sessions import Session
 from signoff.record.freeze import Assurance, Document
 from signoff.record.values import parse_time
@@ -74,13 +73,23 @@ def explanation(frame: Frame, desk: Desk) -> str:
     return _page(frame, "explanation.html.j2", f"Explanation of {desk.title}", desk=desk, document=desk.freeze.explanation)
 
 
-def queue(frame: Frame, entries: Sequence[Entry], now: datetime) -> str:
+def queue(frame: Frame, found: Queue, now: datetime) -> str:
     """Return somebody's queue."""
-    waiting = [one for one in entries if one.state.outcome is None]
+    waiting = [one for one in found.entries if one.state.outcome is None]
     mine = [one for one in waiting if not one.own and not one.why_not]
     others = [one for one in waiting if not one.own and one.why_not]
-    done = [one for one in entries if one.own]
-    return _page(frame, "queue.html.j2", "Your queue", mine=mine, others=others, done=done, age=lambda since: age(since, now))
+    done = [one for one in found.entries if one.own]
+    return _page(
+        frame,
+        "queue.html.j2",
+        "Your queue",
+        mine=mine,
+        others=others,
+        done=done,
+        more_wait=MOST_WAITING if found.more_wait else None,
+        more_decided=MOST_DECIDED if found.more_decided else None,
+        age=lambda since: age(since, now),
+    )
 
 
 def desk(frame: Frame, entry: Entry, page: Document) -> str:

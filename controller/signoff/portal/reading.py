@@ -31,7 +31,7 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
     @app.get("/", response_class=HTMLResponse)
     def queue(request: Request, person: Person) -> str:
         """The queue of whoever is signed in."""
-        return pages.queue(visit_of(request).frame, list(desks.queue(person.who)), portal.now())
+        return pages.queue(visit_of(request).frame, desks.queue(person.who), portal.now())
 
     @app.get("/desk/{namespace}/{name}", response_class=HTMLResponse)
     def desk(request: Request, person: Person, namespace: Label, name: Label) -> str:
