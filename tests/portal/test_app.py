@@ -500,6 +500,11 @@ def test_what_one_decided_and_others_still_decide_comes_after_what_nobody_here_h
     assert "/desk/credit/credit-scoring-2.5.0" in carla.get("/").text
 
 
+def test_where_one_decided_nothing_the_page_says_so(house: House) -> None:
+    house.desk()
+    assert "Nothing yet." in house.visitor(CARLA).get("/").text.partition("You decided")[2]
+
+
 # --- what is out of reach -------------------------------------------------------------------------------------------
 
 
