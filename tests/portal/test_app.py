@@ -505,6 +505,15 @@ def test_where_one_decided_nothing_the_page_says_so(house: House) -> None:
     assert "Nothing yet." in house.visitor(CARLA).get("/").text.partition("You decided")[2]
 
 
+def test_of_a_freeze_what_was_read_is_kept_and_not_its_bytes(house: House) -> None:
+    desk, carla = house.desk(), house.visitor(CARLA)
+    carla.get(DESK)
+    kept = house.portal.desks._freeze
+    assert kept.cache_info().currsize == 1
+    assert kept.cache_info().maxsize <= 64  # type: ignore[operator]
+    assert kept(desk.freeze.id, desk.digest) == desk.freeze
+
+
 # --- what is out of reach -------------------------------------------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """What somebody sees: their queue, a desk as it is frozen, and what has become of it. From the archive; the cluster says where to look.
 
-1. A desk is the archived bytes under the digest that the freeze names, read and verified each time (`kept`); nothing is rendered here.
+1. What is on a desk is the archived bytes under the digests that the freeze names, read for each reader and verified (`kept`); nothing is
+   rendered here. A freeze is verified when it is first read, and what it says is kept for a while: its digest says that it is the same.
 2. The freeze is the one that the promotion's status names, and must be of this very request.
 3. Whether somebody may decide is foretold by the rules of the door (`decision.eligibility`), for the queue's sake. The door decides.
 4. The queue is bounded, and says where it leaves something out. What somebody decided before takes no place from what waits.
@@ -102,6 +103,7 @@ class Queue:
 
 MOST_WAITING: Final = 200
 MOST_DECIDED: Final = 20
+_FREEZES: Final = 64
 
 
 class Desks:
@@ -110,7 +112,7 @@ class Desks:
     def __init__(self, cluster: Cluster, reader: Reader) -> None:
         self._cluster = cluster
         self._reader = reader
-        self._freeze = lru_cache(maxsize=256)(reader.freeze)
+        self._freeze = lru_cache(maxsize=_FREEZES)(self._read)
         self._kept = Kept(reader.store)
 
     def desk(self, who: Resolved, namespace: str, name: str) -> Desk:
@@ -178,6 +180,9 @@ class Desks:
         """Return what a desk is to somebody."""
         return self._entry(desk, who)
 
+    def _read(self, request: RequestId, digest: Digest) -> Freeze:
+        return self._reader.freeze(request, digest)[0]
+
     def _of(self, promotion: Object, namespace: str, name: str) -> Desk:
         named = _text(promotion, "status", "freeze")
         if not named:
@@ -186,7 +191,7 @@ class Desks:
         value = request_value(namespace, name, promotion.get("spec"))
         read_spec(value["spec"])
         request, digest = request_id(value), parse_digest(named, "status.freeze")
-        freeze, _ = self._freeze(request, digest)
+        freeze = self._freeze(request, digest)
         if not is_freeze_of(freeze, value):
             raise NotFrozen("the freeze is of another request", where=digest, mend="nothing was decided; call whoever runs signoff")
         return Desk(namespace, name, request, digest, freeze, _since(promotion))
