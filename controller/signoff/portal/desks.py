@@ -156,7 +156,7 @@ class Desks:
                 return entries, True
             try:
                 desk = self._of(promotion, _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name"))
-                entries.append(self._entry(desk, who))
+                entries.append(self.entry(desk, who))
             except (Unavailable, ClusterAway):
                 raise
             except SignoffError:
@@ -167,7 +167,8 @@ class Desks:
         """Return the archived bytes of what is on a desk, verified."""
         return self._kept.read(document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
 
-    def _entry(self, desk: Desk, who: Resolved) -> Entry:
+    def entry(self, desk: Desk, who: Resolved) -> Entry:
+        """Return what a desk is to somebody."""
         state = self.state(desk)
         own = next((one for one in state.decided if one.principal.is_same(who.principal)), None)
         try:
@@ -175,10 +176,6 @@ class Desks:
         except NotAllowed as error:
             return Entry(desk, state, (), (), error.what, own)
         return Entry(desk, state, found.roles, found.groups, "", own)
-
-    def entry(self, desk: Desk, who: Resolved) -> Entry:
-        """Return what a desk is to somebody."""
-        return self._entry(desk, who)
 
     def _read(self, request: RequestId, digest: Digest) -> Freeze:
         return self._reader.freeze(request, digest)[0]
