@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from signoff.cli import options, output
+from signoff.decision.meanings import APPROVES, meaning_of
 
 if TYPE_CHECKING:  # the API server's client takes a second to import
     from signoff.cli.deciding import Desk, Sealed, Verdict
     from signoff.record.seal import Decided
     from signoff.verify.verifier import Verified
 
-APPROVES: Final = "I approve this model version for the use described on this desk."
-APPROVES_HAVING_READ: Final = "I have read this desk and the explanation on it, and approve this model version for the use described there."
-REJECTS: Final = "I reject this promotion."
 _EXAMPLES: Final = """
 signoff approve credit-scoring-2.4.0 -n credit
 signoff approve credit-scoring-2.4.0 -n credit --comment 'Cut-off for the self-employed stays at 620.'
@@ -106,8 +104,9 @@ def press(wanted: Press) -> int:
     if not wanted.yes and not _sure(shown, wanted.verdict):
         click.echo("nothing was decided", err=True)
         return 1
+    meaning = wanted.meaning if wanted.meaning is not None else meaning_of(shown.freeze.route.tier, wanted.verdict)
     try:
-        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, _meaning(wanted, shown), wanted.comment, wanted.delegation)
+        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, meaning, wanted.comment, wanted.delegation)
     except Denied as error:
         complain(str(error))
         return 1
@@ -121,13 +120,6 @@ def press(wanted: Press) -> int:
         _awaiting(shown, sealed, found.quorum.missing)
         return 0
     return _ended(found, wanted.verdict, sealed)
-
-
-def _meaning(wanted: Press, shown: Desk) -> str:
-    """Return what the signature means: what was said, or what the tier makes of an approval."""
-    if wanted.meaning is not None:
-        return wanted.meaning
-    return APPROVES_HAVING_READ if shown.freeze.route.tier == "tier-1" else APPROVES
 
 
 def _show(shown: Desk) -> None:

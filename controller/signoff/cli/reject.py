@@ -7,7 +7,8 @@ from typing import Final
 import click
 
 from signoff.cli import options
-from signoff.cli.approve import REJECTS, Press, decision_options, press
+from signoff.cli.approve import Press, decision_options, press
+from signoff.decision.meanings import REJECTS
 
 _EXAMPLES: Final = """
 signoff reject credit-scoring-2.4.0 -n credit --comment 'The calibration for the self-employed is not good enough.'

@@ -14,6 +14,7 @@ from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from signoff.apiserver import said
+from signoff.decision.meanings import NOT_KNOWN
 from signoff.decision.principals import Resolved
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
@@ -25,8 +26,6 @@ _SENDING: Final = 20
 _PAGE: Final = 500
 _FRESH: Final = 10.0
 _MOST: Final = 10_000
-_UNKNOWN: Final = "it is not known whether this was decided"
-"""The door's words where it had the seal written and the archive did not answer."""
 
 Object = Mapping[str, Json]
 
@@ -121,7 +120,7 @@ class Cluster:
             reason, message = said(error)
             if error.status == 409 and reason == "AlreadyExists":
                 return  # a second press of the same person on the same desk: what was sealed is told by the archive
-            if error.status in {400, 403, 422} and _UNKNOWN not in message:
+            if error.status in {400, 403, 422} and NOT_KNOWN not in message:
                 raise Denied(message) from None
             raise NotKnown(f"the API server answered {error.status}: {message}") from None
 

@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
 from signoff.decision.consent import consent_nonce
+from signoff.decision.meanings import meaning_of
 from signoff.errors import SignoffError
 from signoff.portal import pages
 from signoff.portal.cluster import Denied, NotKnown
@@ -64,7 +65,7 @@ def _decide(portal: Portal, visit: Visit, person: SignedIn, where: tuple[str, st
         "freeze": desk.digest,
         "rendition": page.digest,
         "verdict": verdict,
-        "meaning": pages.meaning_of(desk, verdict),
+        "meaning": meaning_of(desk.freeze.route.tier, verdict),
         **({"comment": comment} if comment else {}),
         **({"explanationOpened": True} if opened else {}),
     }

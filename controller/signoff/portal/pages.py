@@ -10,15 +10,13 @@ from typing import Final
 from jinja2 import Environment
 from markupsafe import Markup
 
+from signoff.decision.meanings import REJECTS, meaning_of
 from signoff.desk.markup import environment
 from signoff.portal.desks import MOST_DECIDED, MOST_WAITING, Desk, Entry, Queue, age
 from signoff.portal.sessions import Session
 from signoff.record.freeze import Assurance, Document
 from signoff.record.values import parse_time
 
-APPROVES: Final = "I approve this model version for the use described on this desk."
-APPROVES_HAVING_READ: Final = "I have read this desk and the explanation on it, and approve this model version for the use described there."
-REJECTS: Final = "I reject this promotion."
 RESTS: Final[dict[Assurance, str]] = {
     "api-server": "Your decision rests on your sign-in here; its ID token is kept with it.",
     "session": "Your decision rests on your sign-in here; its ID token is kept with it.",
@@ -41,13 +39,6 @@ class Frame:
 
     cluster: str
     session: Session
-
-
-def meaning_of(desk: Desk, verdict: str) -> str:
-    """Return what a decision on this desk means, as its form says."""
-    if verdict == "Reject":
-        return REJECTS
-    return APPROVES_HAVING_READ if desk.freeze.route.tier == "tier-1" else APPROVES
 
 
 def style() -> str:
@@ -107,7 +98,7 @@ def desk(frame: Frame, entry: Entry, page: Document) -> str:
         own=entry.own,
         rests=RESTS[requirement.assurance],
         opened=entry.desk.digest in frame.session.opened,
-        approves=meaning_of(entry.desk, "Approve"),
+        approves=meaning_of(entry.desk.freeze.route.tier, "Approve"),
         rejects=REJECTS,
     )
 

@@ -33,6 +33,7 @@ from signoff.archive.write import read_blob
 from signoff.decision.delegations import grantor_of, require_scope
 from signoff.decision.eligibility import Standing, standing
 from signoff.decision.frozen import believe_submissions
+from signoff.decision.meanings import NOT_KNOWN
 from signoff.decision.principals import SERVICE_ACCOUNTS, Resolved
 from signoff.decision.seals import Filed, read_delegation, read_seal, seal_bundle
 from signoff.desk.explanation import MAX_EXPLANATION
@@ -403,5 +404,5 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         return stored
     except Unavailable as error:
         # Its answer may be all that was lost: what lies in the archive then was decided.
-        raise Refused(f"it is not known whether this was decided, for the archive does not answer ({error})", mend=SAFE) from error
+        raise Refused(f"{NOT_KNOWN}, for the archive does not answer ({error})", mend=SAFE) from error
     return SealedDecision(seal, bundle)
