@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from signoff.decision.meanings import NOT_KNOWN
 from signoff.errors import SignoffError
 from signoff.gate.labels import MODES, Mode
 from signoff.gate.readers import Readers
@@ -108,7 +109,7 @@ async def _judged_by_door(threads: Readers, handler: Callable[[Review], Reply], 
         raise
     except NotInTime as error:
         # The seal may lie in the archive a moment later.
-        raise NotInTime(f"it is not known whether this was done, for {error.what}", mend="it is safe to try again") from error
+        raise NotInTime(f"{NOT_KNOWN} done, for {error.what}", mend="it is safe to try again") from error
 
 
 def _review(path: str, judge: Judge, bodies: Bodies, metrics: WebhookMetrics, told: Told) -> Route:

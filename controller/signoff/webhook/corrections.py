@@ -17,6 +17,7 @@ from typing import Final
 from signoff.archive import layout
 from signoff.archive.store import Exists, Missing, Unavailable
 from signoff.decision.corrections import Corrected, correction_bundle, counts, revocation
+from signoff.decision.meanings import NOT_KNOWN
 from signoff.decision.seals import Filed
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64decode, b64encode, dumps, text_at
@@ -172,7 +173,7 @@ def _sealed(witness: Witness, review: Review, spec: CorrectionSpec, verified: Ve
         stored = _stored(witness, verified, own)
     except Unavailable as error:
         # Its answer may be all that was lost: what lies in the archive then stands.
-        raise Refused(f"it is not known whether this was corrected, for the archive does not answer ({error})", mend=SAFE) from error
+        raise Refused(f"{NOT_KNOWN} corrected, for the archive does not answer ({error})", mend=SAFE) from error
     if stored is None:
         raise Refused("the archive does not hold what was written to it", where=key, mend="call whoever guards the archive")
     return stored

@@ -404,5 +404,5 @@ def _seal(witness: Witness, review: Review, checked: _Checked) -> SealedDecision
         return stored
     except Unavailable as error:
         # Its answer may be all that was lost: what lies in the archive then was decided.
-        raise Refused(f"{NOT_KNOWN}, for the archive does not answer ({error})", mend=SAFE) from error
+        raise Refused(f"{NOT_KNOWN} decided, for the archive does not answer ({error})", mend=SAFE) from error
     return SealedDecision(seal, bundle)
