@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,6 +19,7 @@ from world import CARLA, World
 from signoff.decision.consent import (
     FRESH,
     KEY,
+    MAX_KEYS,
     MAX_TOKEN,
     SESSION,
     SKEW,
@@ -27,12 +29,15 @@ from signoff.decision.consent import (
     consent_nonce,
     issuer_of,
     key_named,
+    keys_in,
     login_of,
+    login_under,
+    person_of,
     suffices,
 )
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
-from signoff.record.canonical import b64encode, dumps
+from signoff.record.canonical import Json, b64encode, dumps
 from signoff.record.seal import Seal
 from signoff.record.trust import IdentityProvider, Trust
 from signoff.record.values import RecordError, format_time, parse, sha256
@@ -121,6 +126,40 @@ def test_where_the_trust_file_lists_keys_no_other_counts() -> None:
     login_of(token, public(), named(keys=[OTHER.thumbprint, PROVIDER.thumbprint]))
     with pytest.raises(NotBelieved, match="which the trust file does not list"):
         login_of(token, public(), named(keys=[OTHER.thumbprint]))
+
+
+def test_of_published_keys_those_for_signatures_count_and_no_more_than_the_bound() -> None:
+    one: Json = {**PROVIDER.public}
+    without = {name: value for name, value in PROVIDER.public.items() if name != "use"}
+    others: list[Json] = [{**PROVIDER.public, "use": "enc"}, {**PROVIDER.public, "use": ["sig"]}, "key", None]
+    assert list(keys_in({"keys": [*others, without, *[one] * MAX_KEYS]}, "provider")) == [without, *[one] * (MAX_KEYS - 1)]
+
+
+@pytest.mark.parametrize("jwks", [None, [], {}, {"keys": {}}, {"keys": None}, "keys"])
+def test_what_is_no_set_of_keys_is_refused(jwks: Json) -> None:
+    with pytest.raises(NotBelieved, match="something else than its keys"):
+        keys_in(jwks, "provider")
+
+
+def test_a_token_verifies_under_the_key_that_it_names_and_under_any_where_it_names_none() -> None:
+    other: dict[str, Json] = {**OTHER.public, "x5c": ["certificate"]}
+    keys: list[Mapping[str, Json]] = [other, {**PROVIDER.public, "x5c": ["certificate"]}]
+    token = PROVIDER.token("carla", AT)
+    login, key = login_under(token, keys, named(), "consent")
+    assert (login.identity.subject, key) == ("carla@bank.example", public())
+    unnamed = jws.serialize_compact({"alg": "RS256"}, json.dumps(PROVIDER.claims("carla", AT)).encode(), PROVIDER.key, algorithms=["RS256"])
+    assert login_under(unnamed, keys, named(), "consent") == (login, key)
+    with pytest.raises(NotBelieved, match="does not verify"):
+        login_under(PROVIDER.signed(PROVIDER.claims("carla", AT), kid="other"), keys, named(), "consent")
+    for none in (keys[:1], []):
+        with pytest.raises(NotBelieved, match="by a key that the identity provider does not name"):
+            login_under(token, none, named(), "consent")
+
+
+def test_who_signed_in_is_known_to_the_api_server_by_the_providers_prefix() -> None:
+    who = person_of(login_of(PROVIDER.token("carla", AT), public(), named()), "oidc:", "consent")
+    assert (who.principal.issuer, who.principal.subject, who.principal.name) == (ISSUER, "carla@bank.example", "Carla")
+    assert (who.kind, who.method, who.username, who.groups) == ("person", "id-token", "oidc:carla@bank.example", ("model-approvers",))
 
 
 @given(st.text(max_size=60))

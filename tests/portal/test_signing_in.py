@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -11,7 +12,7 @@ from controlplane.bank import CARLA, DAVID
 from controlplane.idp import EmbeddedProvider
 from controlplane.lies import Lie
 from controlplane.signing_in import Forms
-from signoff.decision.consent import consent_nonce
+from signoff.decision.consent import MAX_KEYS, consent_nonce
 from signoff.portal.deciding import CLOCKS
 from tests.portal.house import House
 
@@ -194,3 +195,25 @@ def test_a_discovery_document_that_leads_elsewhere_signs_nobody_in(
     answer = house.visitor().get("/sign-in")
     assert answer.status_code == 403
     assert "You did not sign in" in answer.text
+
+
+KEY_SETS: dict[str, Any] = {
+    "for encryption": lambda keys: [{**one, "use": "enc"} for one in keys],
+    "for what nobody knows": lambda keys: [{**one, "use": ["sig"]} for one in keys],
+    "beyond as many as are looked at": lambda keys: [{**keys[0], "kid": "other"}] * MAX_KEYS + keys,
+    "under another name": lambda keys: [{**one, "kid": "other"} for one in keys],
+    "that are no list": lambda keys: keys[0],
+}
+
+
+@pytest.mark.parametrize("bend", [pytest.param(one, id=name) for name, one in KEY_SETS.items()])
+def test_by_keys_that_are_none_for_signatures_nobody_is_signed_in(
+    house: House, provider: EmbeddedProvider, bend: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor, signing_in = house.visitor(), house.portal.signing_in
+    back, told, keys = visitor.led(visitor.to_provider(), CARLA), signing_in._get, provider.discovery()["jwks_uri"]
+    monkeypatch.setattr(signing_in, "_get", lambda asked: {"keys": bend(told(asked)["keys"])} if asked == keys else told(asked))
+    answer = visitor.get(back)
+    assert answer.status_code == 403
+    assert "You did not sign in" in answer.text
+    assert visitor.get("/").status_code == 401

@@ -2,7 +2,8 @@
 
 1. A proof is two documents, each to the byte: the ID token (JWS in compact form, RFC 7515), and the provider's public key (JWK, RFC 7517).
 2. The provider is one that the trust file names; where it lists the provider's keys, the key is one of those (thumbprint by RFC 7638).
-   Where it does not, that the key was the provider's rests on the webhook's word.
+   Where it does not, that the key was the provider's rests on the webhook's word. Of the keys that a provider publishes, those count that
+   are for signatures, and where the token names a key, those of that name.
 3. The token is signed by an algorithm of `ALGORITHMS` (never ``none``, never by a shared secret), issued for one of the provider's clients
    (``aud``; ``azp`` where it stands; OpenID Connect Core 1.0, sections 2 and 3.1.3.7), not before the decision by more than `SKEW`.
 4. Who it is: the issuer, and the claim that the trust file names as the subject. An address of mail counts only if the provider verified
@@ -20,17 +21,18 @@ from __future__ import annotations
 
 import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from signoff.decision.principals import Resolved
 from signoff.decision.seals import NotBelieved
-from signoff.record.canonical import Json, b64decode, loads
-from signoff.record.freeze import Assurance, Identity
+from signoff.record.canonical import Json, b64decode, dumps, loads
+from signoff.record.freeze import Assurance, Identity, Principal
 from signoff.record.seal import Proof, Seal, Verdict
 from signoff.record.trust import IdentityProvider, Trust
-from signoff.record.values import Digest, RecordError, parse_time
+from signoff.record.values import Digest, RecordError, parse, parse_time
 
 ASSURANCES: Final[tuple[Assurance, ...]] = ("api-server", "session", "fresh-login", "passkey")
 """From the least that a decision may rest on to the most."""
@@ -44,9 +46,15 @@ FRESH: Final = timedelta(minutes=5)
 SKEW: Final = timedelta(minutes=1)
 MAX_TOKEN: Final = 16 * 1024
 MAX_KEY: Final = 8 * 1024
+MAX_KEYS: Final = 32
+MAX_JWKS: Final = 256 * 1024
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _DOMAIN: Final = "signoff consent/v1"
+_PUBLIC: Final = frozenset({"kty", "kid", "alg", "use", "n", "e", "crv", "x", "y"})
+"""What is kept of a key: its certificates are not what a token is verified by."""
+
+Keys = Sequence[Mapping[str, Json]]
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,38 @@ def key_named(token: str) -> str | None:
     """Return the key id (``kid``) in the token's header, not believed; None where there is none."""
     kid = _part(token, 0).get("kid")
     return kid if isinstance(kid, str) else None
+
+
+def keys_in(jwks: Json, where: str) -> Keys:
+    """Return the keys for signatures in a provider's JWK Set (RFC 7517, section 5), `MAX_KEYS` at most; `NotBelieved` where it is none."""
+    keys = jwks.get("keys") if isinstance(jwks, Mapping) else None
+    if not isinstance(keys, list):
+        raise NotBelieved("says something else than its keys", where=where)
+    return tuple(one for one in keys if isinstance(one, Mapping) and one.get("use") in (None, "sig"))[:MAX_KEYS]
+
+
+def keys_named(keys: Keys, named: str | None) -> Keys:
+    """Return the keys of a key id; all of them where a token names none."""
+    return tuple(one for one in keys if named is None or one.get("kid") == named)
+
+
+def login_under(token: str, keys: Keys, provider: IdentityProvider, where: str) -> tuple[Login, bytes]:
+    """Return what an ID token says, and the one of a provider's keys under which it verifies; `NotBelieved` as `login_of`."""
+    wrong: NotBelieved | None = None
+    for key in keys_named(keys, key_named(token)):
+        public = dumps({name: value for name, value in key.items() if name in _PUBLIC})
+        try:
+            return login_of(token, public, provider, where), public
+        except NotBelieved as error:
+            wrong = error
+    raise wrong or NotBelieved("the ID token is by a key that the identity provider does not name", where=where, mend="sign in again")
+
+
+def person_of(login: Login, prefix: str, where: str) -> Resolved:
+    """Return whoever signed in, as the API server knows them: their username is the subject behind the provider's prefix."""
+    name: Json = {"issuer": login.identity.issuer, "subject": login.identity.subject, "name": login.name}
+    username = f"{prefix}{login.identity.subject}"
+    return Resolved(parse(Principal, dumps(name), where), "person", METHOD, username, login.groups)
 
 
 def login_of(token: str, key: bytes, provider: IdentityProvider, where: str = "consent") -> Login:

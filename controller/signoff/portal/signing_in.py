@@ -23,19 +23,14 @@ import httpx
 from authlib.integrations.httpx_client import OAuth2Client
 
 from signoff.config import PortalProvider
-from signoff.decision.consent import METHOD, SESSION, SKEW, Login, key_named, login_of
-from signoff.decision.principals import Resolved
-from signoff.decision.seals import NotBelieved
+from signoff.decision.consent import MAX_JWKS, SESSION, SKEW, Keys, Login, keys_in, login_under, person_of
 from signoff.errors import SignoffError
 from signoff.portal.sessions import Flow, Session, SignedIn
-from signoff.record.canonical import Json, dumps, loads
-from signoff.record.freeze import Principal
+from signoff.record.canonical import Json, loads
 from signoff.record.trust import IdentityProvider
-from signoff.record.values import parse
 
 FRESH: Final = 300.0
 OLDEST: Final = SESSION / 2
-_PUBLIC: Final = frozenset({"kty", "kid", "alg", "use", "n", "e", "crv", "x", "y"})
 _AGAIN: Final = "sign in again"
 
 
@@ -101,30 +96,14 @@ class SigningIn:
         token = given.get("id_token")
         if not isinstance(token, str):
             raise CannotSignIn("the identity provider gave no ID token", where="sign-in", mend="ask whoever runs it")
-        login = self._verified(token)
+        login, _ = login_under(token, self._keys(), self.provider, "sign-in")
         if login.nonce != flow.nonce:
             raise CannotSignIn("the ID token is of another sign-in", where="sign-in", mend=_AGAIN)
         _require_time(login, flow, now)
-        return SignedIn(self._resolved(login), login, token)
+        return SignedIn(person_of(login, self.settings.usernamePrefix, "sign-in"), login, token)
 
-    def _verified(self, token: str) -> Login:
-        wrong: NotBelieved | None = None
-        for key in self._keys(key_named(token)):
-            try:
-                return login_of(token, dumps({name: value for name, value in key.items() if name in _PUBLIC}), self.provider, "sign-in")
-            except NotBelieved as error:
-                wrong = error
-        raise wrong or CannotSignIn("the ID token is by a key that the identity provider does not name", where="sign-in", mend=_AGAIN)
-
-    def _keys(self, named: str | None) -> list[Mapping[str, Json]]:
-        found = self._get(self._address("jwks_uri")).get("keys")
-        keys = [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
-        return [one for one in keys if named is None or one.get("kid") == named]
-
-    def _resolved(self, login: Login) -> Resolved:
-        name: Json = {"issuer": login.identity.issuer, "subject": login.identity.subject, "name": login.name}
-        username = f"{self.settings.usernamePrefix}{login.identity.subject}"
-        return Resolved(parse(Principal, dumps(name), "sign-in"), "person", METHOD, username, login.groups)
+    def _keys(self) -> Keys:
+        return keys_in(self._get(self._address("jwks_uri")), f"identity provider {self.provider.issuer}")
 
     def _client(self) -> OAuth2Client:
         return OAuth2Client(
@@ -164,7 +143,7 @@ class SigningIn:
             answer.raise_for_status()
         except (httpx.HTTPError, OSError) as error:
             raise self._away(error) from None
-        value = loads(answer.content, address, limit=256 * 1024)
+        value = loads(answer.content, address, limit=MAX_JWKS)
         return value if isinstance(value, Mapping) else {}
 
     def _away(self, error: Exception) -> ProviderAway:

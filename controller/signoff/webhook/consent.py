@@ -21,27 +21,39 @@ from typing import Annotated, Final
 from pydantic import StringConstraints
 
 from signoff.config import IdentityProviderSettings
-from signoff.decision.consent import KEY, METHOD, TOKEN, Login, assurance_of, consent_nonce, issuer_of, key_named, login_of, suffices
+from signoff.decision.consent import (
+    KEY,
+    MAX_JWKS,
+    TOKEN,
+    Keys,
+    Login,
+    assurance_of,
+    consent_nonce,
+    issuer_of,
+    key_named,
+    keys_in,
+    keys_named,
+    login_under,
+    person_of,
+    suffices,
+)
 from signoff.decision.principals import Resolved
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
-from signoff.record.canonical import Json, b64encode, dumps
-from signoff.record.freeze import Assurance, Freeze, Identity, Principal
+from signoff.record.canonical import Json, b64encode, loads
+from signoff.record.freeze import Assurance, Freeze, Identity
 from signoff.record.seal import Verdict
 from signoff.record.trust import Trust
-from signoff.record.values import Closed, Digest, parse
+from signoff.record.values import Closed, Digest, RecordError
 
 FRESH: Final = 300.0
 ASKED_AGAIN: Final = 5.0
-_MOST_KEYS: Final = 32
 _SAFE: Final = "nothing was decided; it is safe to press again"
 _WHERE: Final = "spec.consent.idToken"
 _MENDS: Final[Mapping[str, str]] = {
     "session": "sign in: decide in the portal",
     "fresh-login": "sign in anew for this very decision: in the portal",
 }
-
-Keys = Sequence[Mapping[str, Json]]
 
 
 class Unproven(SignoffError):
@@ -117,12 +129,12 @@ class Providers:
         with self._lock:
             known = self._known.get(settings.issuer)
         now = self.clock()
-        found = _named(known.keys, named) if known is not None and now - known.asked_at < FRESH else ()
+        found = keys_named(known.keys, named) if known is not None and now - known.asked_at < FRESH else ()
         if not found and (known is None or now - known.asked_at >= ASKED_AGAIN):
             fresh = self.fetch(settings)
             with self._lock:
                 self._known[settings.issuer] = _Known(fresh, now)
-            found = _named(fresh, named)
+            found = keys_named(fresh, named)
         if not found:
             raise Unproven("the ID token is by a key that the provider does not name", where=_WHERE, mend="sign in again")
         return found
@@ -155,7 +167,7 @@ def decider(providers: Providers, trust: Trust, sender: Resolved, consent: Conse
 def _whose(providers: Providers, sender: Resolved, login: Login) -> Resolved:
     """Return whose decision it is (rule 3)."""
     if providers.is_portal(sender):
-        return _person(login, providers.settings_of(login.identity.issuer))
+        return person_of(login, providers.settings_of(login.identity.issuer).usernamePrefix, _WHERE)
     if not login.identity.is_same(sender.principal):
         raise Unproven(
             f"the ID token is of {login.identity.subject} ({login.identity.issuer}), and you are {sender.principal.subject}",
@@ -176,17 +188,13 @@ def fetched(settings: IdentityProviderSettings) -> Keys:
         verify = ssl.create_default_context(cafile=settings.ca)
         answer = httpx.get(settings.jwks, timeout=5.0, verify=verify, follow_redirects=False, trust_env=False)
         answer.raise_for_status()
-        value: Json = answer.json()
-    except (httpx.HTTPError, ValueError, OSError) as error:
+        value = loads(answer.content, where, limit=MAX_JWKS)
+    except (httpx.HTTPError, RecordError, OSError) as error:
         raise OutOfReach(f"does not say which keys are its own: {type(error).__name__}", where=where, mend=_SAFE) from None
-    keys = value.get("keys") if isinstance(value, Mapping) else None
-    if not isinstance(keys, list):
-        raise OutOfReach("says something else than its keys", where=where, mend=_SAFE)
-    return tuple(one for one in keys if isinstance(one, Mapping) and one.get("use") in {None, "sig"})[:_MOST_KEYS]
-
-
-def _named(keys: Keys, named: str | None) -> Keys:
-    return tuple(one for one in keys if named is None or one.get("kid") == named)
+    try:
+        return keys_in(value, where)
+    except NotBelieved as error:
+        raise OutOfReach(error.what, error.where, _SAFE) from None
 
 
 def _login(providers: Providers, trust: Trust, token: str) -> tuple[Login, bytes]:
@@ -195,24 +203,7 @@ def _login(providers: Providers, trust: Trust, token: str) -> tuple[Login, bytes
     settings, provider = providers.settings_of(issuer), trust.provider(issuer)
     if provider is None:
         raise NotBelieved(f"the trust file names no identity provider {issuer}", mend="ask whoever runs signoff to add it")
-    wrong: SignoffError | None = None
-    for key in providers.keys(settings, key_named(token)):
-        public = dumps({name: value for name, value in key.items() if name in _PUBLIC})
-        try:
-            return login_of(token, public, provider, _WHERE), public
-        except NotBelieved as error:
-            wrong = error
-    raise wrong or Unproven("the provider names no key", where=_WHERE, mend="sign in again")
-
-
-_PUBLIC: Final = frozenset({"kty", "kid", "alg", "use", "n", "e", "crv", "x", "y"})
-"""What is kept of a key: its certificates are not what a token is verified by."""
-
-
-def _person(login: Login, settings: IdentityProviderSettings) -> Resolved:
-    name: Json = {"issuer": login.identity.issuer, "subject": login.identity.subject, "name": login.name}
-    username = f"{settings.usernamePrefix}{login.identity.subject}"
-    return Resolved(parse(Principal, dumps(name), _WHERE), "person", METHOD, username, login.groups)
+    return login_under(token, providers.keys(settings, key_named(token)), provider, _WHERE)
 
 
 def _require(about: About, assurance: Assurance) -> None:
