@@ -104,9 +104,8 @@ def press(wanted: Press) -> int:
     if not wanted.yes and not _sure(shown, wanted.verdict):
         click.echo("nothing was decided", err=True)
         return 1
-    meaning = wanted.meaning if wanted.meaning is not None else meaning_of(shown.freeze.route.tier, wanted.verdict)
     try:
-        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, meaning, wanted.comment, wanted.delegation)
+        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, _meaning(wanted, shown), wanted.comment, wanted.delegation)
     except Denied as error:
         complain(str(error))
         return 1
@@ -120,6 +119,11 @@ def press(wanted: Press) -> int:
         _awaiting(shown, sealed, found.quorum.missing)
         return 0
     return _ended(found, wanted.verdict, sealed)
+
+
+def _meaning(wanted: Press, shown: Desk) -> str:
+    """Return what the signature means: what was said, or what the tier makes of it."""
+    return wanted.meaning if wanted.meaning is not None else meaning_of(shown.freeze.route.tier, wanted.verdict)
 
 
 def _show(shown: Desk) -> None:
