@@ -1,19 +1,21 @@
-"""How a process reaches the API server: by a kubeconfig file where one is configured, otherwise by the ServiceAccount of its Pod; and
-what it says where it refuses.
+"""How a process reaches the API server: by a kubeconfig file where one is configured, otherwise by the ServiceAccount of its Pod; what it
+asks there in one way; and what the API server says where it refuses.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 
 from signoff.errors import SignoffError
 
+JSON: Final = "application/json"
 _WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
 
 
@@ -29,6 +31,30 @@ def settings(kubeconfig: str | None) -> client.Configuration:
         raise SignoffError(f"no way to the API server: {error}", mend="run inside a Pod, or name a file as kubeconfig") from None
     found.retries = False
     return found
+
+
+def get(
+    api: client.ApiClient, path: str, names: Mapping[str, str], query: Iterable[tuple[str, Any]] = (), accept: str = JSON, *, timeout: float
+) -> Any:
+    """Return what lies at a path, in which ``names`` fill what stands in braces; `ApiException` and urllib3's `HTTPError`.
+
+    Not by the client's classes for each group: importing them reads all of its models, a second and 80 MiB at each start.
+    """
+    asked = api.param_serialize(
+        "GET", path, path_params=names, query_params=list(query), header_params={"Accept": accept}, auth_settings=["BearerToken"]
+    )
+    response = api.call_api(*asked, _request_timeout=timeout)
+    response.read()  # type: ignore[no-untyped-call]
+    return api.response_deserialize(response, {"200": "object"}).data
+
+
+def may(authorization: client.AuthorizationV1Api, who: Mapping[str, Any], attributes: Mapping[str, str], *, timeout: float) -> bool:
+    """Whether somebody (``user``, ``uid``, ``groups``, ``extra``) may do something (SubjectAccessReview, authorization.k8s.io/v1);
+    `ApiException` and urllib3's `HTTPError`. Who is denied may not, whatever else stands there.
+    """
+    asked = client.V1SubjectAccessReviewSpec(**who, resource_attributes=client.V1ResourceAttributes(**attributes))
+    answer = authorization.create_subject_access_review(client.V1SubjectAccessReview(spec=asked), _request_timeout=timeout)
+    return answer.status is not None and bool(answer.status.allowed) and not answer.status.denied
 
 
 def said(error: ApiException) -> tuple[str, str]:

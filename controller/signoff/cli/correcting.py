@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import click
 
+from signoff.api import API_VERSION
 from signoff.archive.store import Missing
 from signoff.cli import find, options, output, reach
 from signoff.cli.account import account, lines
@@ -120,7 +121,7 @@ def _manifest(verified: Verified, wanted: Wanted) -> Object:
     digest = hashlib.sha256("\x00".join((verified.digest, wanted.verdict, wanted.reason)).encode()).hexdigest()
     name = f"{request.name[:200].rstrip('.-')}-{wanted.verdict.lower()}-{digest[:12]}"
     return {
-        "apiVersion": "signoff.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "PromotionCorrection",
         "metadata": {"name": name, "namespace": wanted.namespace or request.namespace},
         "spec": {"request": verified.id, "event": verified.digest, "verdict": wanted.verdict, "reason": wanted.reason},

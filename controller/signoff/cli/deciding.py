@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from signoff.api import API_VERSION
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Missing, Unavailable
 from signoff.archive.write import read_blob
-from signoff.cli.kube import GROUP, VERSION, Cluster, Object, Taken
+from signoff.cli.kube import Cluster, Object, Taken
 from signoff.decision.seals import Filed, read_seal
 from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.freezing import refuse_other_desk
@@ -119,7 +120,7 @@ def decide(
         **({"delegation": delegation} if delegation is not None else {}),
     }
     manifest: Object = {
-        "apiVersion": f"{GROUP}/{VERSION}",
+        "apiVersion": API_VERSION,
         "kind": "PromotionDecision",
         "metadata": {"name": name, "namespace": shown.namespace},
         "spec": spec,

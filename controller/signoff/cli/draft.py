@@ -14,6 +14,7 @@ from typing import Final
 
 import click
 
+from signoff.api import API_VERSION
 from signoff.cli import options, reach
 from signoff.cli.manifest import FILL_IN, Node, Note, as_yaml
 from signoff.cli.promotion import (
@@ -118,7 +119,7 @@ class Draft:
         if annotations:
             metadata["annotations"] = dict(annotations)
         manifest: Node = {
-            "apiVersion": "signoff.dev/v1alpha1",
+            "apiVersion": API_VERSION,
             "kind": "ModelPromotion",
             "metadata": metadata,
             "spec": self._spec(explanation, incumbent),

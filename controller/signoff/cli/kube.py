@@ -12,14 +12,13 @@ from kubernetes import client, config
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff.api import GROUP, VERSION
 from signoff.apiserver import said
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
 from signoff.running.listing import Listing
 from signoff.running.objects import pods
 
-GROUP: Final = "signoff.dev"
-VERSION: Final = "v1alpha1"
 _POLICIES: Final = "promotionpolicies"
 _TIMEOUT: Final = 30
 

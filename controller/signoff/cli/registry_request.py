@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, TypedDict
 
+from signoff.api import API_VERSION
 from signoff.cli import output
 from signoff.cli import registry_parts as parts
 from signoff.cli.manifest import FILL_IN, Node, as_yaml
@@ -81,7 +82,7 @@ class Drafted:
         spec, config_map = self._spec(version, run)
         namespace = self._known("namespace", "the namespace that the promotion is asked for in")
         manifest: Node = {
-            "apiVersion": "signoff.dev/v1alpha1",
+            "apiVersion": API_VERSION,
             "kind": "ModelPromotion",
             "metadata": {"name": self._name, "namespace": namespace},
             "spec": spec,

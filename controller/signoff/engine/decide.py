@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from signoff.api import API_VERSION
 from signoff.archive.store import Missing
 from signoff.errors import SignoffError
 from signoff.policy.routing import check_input
@@ -79,7 +80,7 @@ def press(reader: Reader, cluster: str, promotion: Mapping[str, Json], now: date
     rule = f"the rule {freeze.route.rule} of the policy {freeze.route.policy}"
     meaning = f"By {rule}: the signed check {check} meets its condition. No person has looked at this."
     manifest: dict[str, Json] = {
-        "apiVersion": "signoff.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "PromotionDecision",
         "metadata": {"namespace": namespace, "name": f"engine-{digest.removeprefix('sha256:')}"},
         "spec": {

@@ -23,6 +23,7 @@ from prometheus_client import CollectorRegistry, Counter
 from urllib3.exceptions import HTTPError
 
 from signoff import apiserver, watching
+from signoff.api import GROUP, VERSION
 from signoff.config import EngineConfig
 from signoff.engine.decide import NotNow, Press, awaits, press
 from signoff.errors import SignoffError
@@ -34,8 +35,6 @@ from signoff.start import open_archive
 from signoff.verify.reader import Reader
 
 LOG: Final = logging.getLogger("signoff.engine")
-GROUP: Final = "signoff.dev"
-VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 10
 _SOON: Final = 2.0
 _LATEST: Final = 60.0
@@ -159,7 +158,7 @@ def registry(engine: Engine, resync: float) -> kopf.OperatorRegistry:
         for task in tasks:
             task.cancel()
 
-    @kopf.on.event("signoff.dev", "v1alpha1", "modelpromotions", registry=handlers)
+    @kopf.on.event(GROUP, VERSION, "modelpromotions", registry=handlers)
     async def promotion(namespace: str | None, name: str | None, body: kopf.Body, event: kopf.RawEvent, **_: Any) -> None:
         if namespace and name and event["type"] != "DELETED" and awaits(cast("Mapping[str, Json]", body)):
             looks.ask((namespace, name))

@@ -12,6 +12,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff.api import API_VERSION, GROUP, VERSION
 from signoff.errors import SignoffError
 from signoff.operator.explanations import CannotFetch
 from signoff.record.canonical import Json
@@ -20,8 +21,6 @@ from signoff.running.listing import CannotList, Listing
 from signoff.running.objects import pods
 
 LOG: Final = logging.getLogger("signoff.operator")
-GROUP: Final = "signoff.dev"
-VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 10
 _NOTE: Final = 1000
 
@@ -138,7 +137,7 @@ class Cluster:
             type=kind,
             note=note[:_NOTE],
             regarding=client.V1ObjectReference(
-                api_version=f"{GROUP}/{VERSION}",
+                api_version=API_VERSION,
                 kind="ModelPromotion",
                 name=metadata["name"],
                 namespace=metadata["namespace"],

@@ -20,6 +20,7 @@ from typing import Any, Final
 import kopf
 
 from signoff import watching
+from signoff.api import GROUP, VERSION
 from signoff.errors import SignoffError
 from signoff.operator.audit import Auditor
 from signoff.operator.reconcile import LATER, OUT_OF_REACH, SOON, Operator, reconcile
@@ -185,22 +186,22 @@ def registry(operator: Operator, resync: float, auditor: Auditor | None = None) 
         for worker in workers:
             worker.cancel()
 
-    @kopf.on.event("signoff.dev", "v1alpha1", "modelpromotions", registry=handlers)
+    @kopf.on.event(GROUP, VERSION, "modelpromotions", registry=handlers)
     async def promotion(namespace: str | None, name: str | None, **_: Any) -> None:
         if namespace and name:  # one that was deleted, too: a look forgets it
             queue.look_at((namespace, name))
 
-    @kopf.on.event("signoff.dev", "v1alpha1", "promotiondecisions", registry=handlers)
+    @kopf.on.event(GROUP, VERSION, "promotiondecisions", registry=handlers)
     async def decision(namespace: str | None, spec: kopf.Spec, event: kopf.RawEvent, **_: Any) -> None:
         if namespace and isinstance(spec.get("promotion"), str) and event["type"] != "DELETED":
             queue.look_at((namespace, spec["promotion"]))
 
-    @kopf.on.event("signoff.dev", "v1alpha1", "promotioncorrections", registry=handlers)
+    @kopf.on.event(GROUP, VERSION, "promotioncorrections", registry=handlers)
     async def correction(spec: kopf.Spec, event: kopf.RawEvent, **_: Any) -> None:
         if isinstance(spec.get("request"), str) and event["type"] != "DELETED":
             queue.look_at_request(spec["request"])
 
-    @kopf.on.event("signoff.dev", "v1alpha1", "promotionpolicies", registry=handlers)
+    @kopf.on.event(GROUP, VERSION, "promotionpolicies", registry=handlers)
     async def policy(**_: Any) -> None:
         queue.look_at_all()
 

@@ -13,14 +13,13 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
-from signoff.apiserver import said
+from signoff import apiserver
+from signoff.api import GROUP, VERSION
 from signoff.decision.meanings import NOT_KNOWN
 from signoff.decision.principals import Resolved
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
 
-GROUP: Final = "signoff.dev"
-VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 10
 _SENDING: Final = 20
 _PAGE: Final = 500
@@ -90,18 +89,12 @@ class Cluster:
             known = self._seen.get(key)
         if known is not None and now - known[0] < _FRESH:
             return known[1]
-        review = client.V1SubjectAccessReview(
-            spec=client.V1SubjectAccessReviewSpec(
-                user=who.username,
-                groups=[*who.groups, "system:authenticated"],
-                resource_attributes=client.V1ResourceAttributes(group=GROUP, resource="modelpromotions", verb="get", namespace=namespace),
-            )
-        )
+        person = {"user": who.username, "groups": [*who.groups, "system:authenticated"]}
+        asked = {"group": GROUP, "resource": "modelpromotions", "verb": "get", "namespace": namespace}
         try:
-            answer = self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT)
+            allowed = apiserver.may(self._authorization, person, asked, timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             raise _away("subjectaccessreview", error) from None
-        allowed = answer.status is not None and bool(answer.status.allowed) and not answer.status.denied
         with self._lock:
             if len(self._seen) >= _MOST:
                 self._seen.clear()
@@ -117,7 +110,7 @@ class Cluster:
         except HTTPError as error:
             raise NotKnown(f"the API server does not answer ({type(error).__name__})") from None
         except ApiException as error:
-            reason, message = said(error)
+            reason, message = apiserver.said(error)
             if error.status == 409 and reason == "AlreadyExists":
                 return  # a second press of the same person on the same desk: what was sealed is told by the archive
             if error.status in {400, 403, 422} and NOT_KNOWN not in message:

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from starlette.concurrency import run_in_threadpool
 
+from signoff.api import API_VERSION
 from signoff.decision.consent import consent_nonce
 from signoff.decision.meanings import meaning_of
 from signoff.errors import SignoffError
@@ -99,7 +100,7 @@ def _send(portal: Portal, person: SignedIn, pending: Pending) -> Response:
     said = "\x00".join((pending.namespace, pending.name, str(pending.spec["freeze"]), principal.issuer, principal.subject))
     name = f"{pending.name[:200].rstrip('.-')}-{hashlib.sha256(said.encode()).hexdigest()[:16]}"
     decision: dict[str, Json] = {
-        "apiVersion": "signoff.dev/v1alpha1",
+        "apiVersion": API_VERSION,
         "kind": "PromotionDecision",
         "metadata": {"name": name, "namespace": pending.namespace},
         "spec": {**pending.spec, "consent": {"idToken": person.token}},

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, Final, cast
+from typing import Final, cast
 from urllib.parse import quote
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff import apiserver
 from signoff.errors import SignoffError
 from signoff.record.canonical import Json
 from signoff.running.kinds import Kind
@@ -25,7 +26,6 @@ from signoff.running.kinds import Kind
 PAGE: Final = 200
 TIMEOUT: Final = 20.0
 _GONE: Final = 410
-_JSON: Final = "application/json"
 _METADATA: Final = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _NOTHING: Final[Mapping[str, str]] = {}
 
@@ -84,7 +84,7 @@ class Listing:
         """Yield of each object that bears these labels its metadata alone (PartialObjectMetadata, meta.k8s.io/v1)."""
         yield from self.pages(path, {"labelSelector": ",".join(f"{key}={value}" for key, value in labels.items())}, _METADATA)
 
-    def pages(self, path: str, query: Mapping[str, str] = _NOTHING, accept: str = _JSON) -> Iterator[Object]:
+    def pages(self, path: str, query: Mapping[str, str] = _NOTHING, accept: str = apiserver.JSON) -> Iterator[Object]:
         """Yield what a list holds, page by page (rules 1 and 2)."""
         going_on = ""
         while True:
@@ -103,15 +103,9 @@ class Listing:
         except _Forgotten as forgotten:
             return self._get(path, {**query, "limit": str(PAGE), "continue": forgotten.going_on}, accept)
 
-    def _get(self, path: str, query: Mapping[str, str], accept: str = _JSON) -> Object:
-        # Not by the client's classes for each group: importing them reads all of its models, a second and 80 MiB at each start.
-        asked = self._api.param_serialize(
-            "GET", path, query_params=list(query.items()), header_params={"Accept": accept}, auth_settings=["BearerToken"]
-        )
+    def _get(self, path: str, query: Mapping[str, str], accept: str = apiserver.JSON) -> Object:
         try:
-            response = self._api.call_api(*asked, _request_timeout=self._timeout)
-            response.read()  # type: ignore[no-untyped-call]
-            found: Any = self._api.response_deserialize(response, {"200": "object"}).data
+            found = apiserver.get(self._api, path, {}, query.items(), accept, timeout=self._timeout)
         except ApiException as error:
             going_on = _inconsistent(error)
             if going_on:

@@ -10,19 +10,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, Final, cast
+from typing import Final, cast
 
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
 from signoff import apiserver
+from signoff.api import API_VERSION, GROUP, VERSION
 from signoff.errors import SignoffError
 from signoff.gate.owners import KINDS, Owner
 from signoff.record.canonical import Json
 
-GROUP: Final = "signoff.dev"
-VERSION: Final = "v1alpha1"
 _TIMEOUT: Final = 3
 _LABELS_FRESH: Final = 2.0
 _MAX_NAMESPACES: Final = 10_000
@@ -97,17 +96,7 @@ class Cluster:
         return labels
 
     def _labels_of(self, namespace: str) -> Mapping[str, str]:
-        # Not by CoreV1Api: importing it reads the models of the whole core group, a second and 80 MiB at each start.
-        asked = self._api.param_serialize(
-            "GET",
-            "/api/v1/namespaces/{name}",
-            path_params={"name": namespace},
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
-        response = self._api.call_api(*asked, _request_timeout=_TIMEOUT)
-        response.read()  # type: ignore[no-untyped-call]
-        found: Any = self._api.response_deserialize(response, {"200": "object"}).data
+        found = apiserver.get(self._api, "/api/v1/namespaces/{name}", {"name": namespace}, timeout=_TIMEOUT)
         metadata = found.get("metadata") or {}
         if metadata.get("name") != namespace:  # a list, or another path than was meant
             raise ClusterError("the API server answered with something else", where=f"namespace {namespace}", mend="try again")
@@ -116,17 +105,9 @@ class Cluster:
     def owner(self, namespace: str, owner: Owner) -> Mapping[str, Json]:
         """Return the object that a Pod names as its controller; `NotFound` where there is none."""
         prefix = "/api/v1" if "/" not in owner.api_version else f"/apis/{owner.api_version}"
-        asked = self._api.param_serialize(
-            "GET",
-            f"{prefix}/namespaces/{{namespace}}/{KINDS[owner.api_version, owner.kind]}/{{name}}",
-            path_params={"namespace": namespace, "name": owner.name},
-            header_params={"Accept": "application/json"},
-            auth_settings=["BearerToken"],
-        )
+        path = f"{prefix}/namespaces/{{namespace}}/{KINDS[owner.api_version, owner.kind]}/{{name}}"
         try:
-            answer = self._api.call_api(*asked, _request_timeout=_TIMEOUT)
-            answer.read()  # type: ignore[no-untyped-call]
-            found: Any = self._api.response_deserialize(answer, {"200": "object"}).data
+            found = apiserver.get(self._api, path, {"namespace": namespace, "name": owner.name}, timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             raise _failed(f"{owner.kind} {namespace}/{owner.name}", error) from None
         return found if isinstance(found, Mapping) else {}
@@ -142,18 +123,10 @@ class Cluster:
     def pending(self, namespace: str, most: int) -> int:
         """Return how many promotions for this cluster have no outcome in their status, counting no further than ``most``."""
         where = f"modelpromotions in namespace {namespace}"
-        asked = self._api.param_serialize(
-            "GET",
-            f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/modelpromotions",
-            path_params={"namespace": namespace},
-            query_params=[("fieldSelector", _PENDING), ("limit", most), ("includeObject", "None")],
-            header_params={"Accept": _ROWS},
-            auth_settings=["BearerToken"],
-        )
+        path = f"/apis/{API_VERSION}/namespaces/{{namespace}}/modelpromotions"
+        query = [("fieldSelector", _PENDING), ("limit", most), ("includeObject", "None")]
         try:
-            answer = self._api.call_api(*asked, _request_timeout=_TIMEOUT)
-            answer.read()  # type: ignore[no-untyped-call]
-            found = self._api.response_deserialize(answer, {"200": "object"}).data
+            found = apiserver.get(self._api, path, {"namespace": namespace}, query, _ROWS, timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             # The one way in which this question is a bad request: the definition does not name its fields as selectable.
             if isinstance(error, ApiException) and error.status == 400:
@@ -215,20 +188,11 @@ class Cluster:
         return next((words for words, asked in ways if self._may(user, **{"group": "", "namespace": namespace, **asked})), None)
 
     def _may(self, user: Mapping[str, Json], **attributes: str) -> bool:
-        review = client.V1SubjectAccessReview(
-            spec=client.V1SubjectAccessReviewSpec(
-                user=user.get("username"),
-                uid=user.get("uid"),
-                groups=user.get("groups"),
-                extra=user.get("extra"),
-                resource_attributes=client.V1ResourceAttributes(**attributes),
-            )
-        )
+        who = {"user": user.get("username"), "uid": user.get("uid"), "groups": user.get("groups"), "extra": user.get("extra")}
         try:
-            answer = self._authorization.create_subject_access_review(review, _request_timeout=_TIMEOUT)
+            return apiserver.may(self._authorization, who, attributes, timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             raise _failed("subjectaccessreview", error) from None
-        return answer.status is not None and bool(answer.status.allowed) and not answer.status.denied
 
 
 def _failed(what: str, error: ApiException | HTTPError) -> ClusterError:
