@@ -38,7 +38,7 @@ class Lie(enum.Enum):
     FOREIGN_KEY = "signed by another key under the published key's id"
     UNKNOWN_KEY = "signed by a key that is not published"
     SHARED_SECRET = "an HMAC whose secret is the published key"  # noqa: S105 - a lie in words
-    EXPIRED = "valid until a minute ago"
+    EXPIRED = "valid until ten minutes ago"
     NOT_YET = "issued an hour from now"
     STALE_LOGIN = "a login of yesterday, though a fresh one was asked for"
     NO_LOGIN_TIME = "no auth_time"
@@ -87,7 +87,7 @@ def bent(said: Mapping[str, Any], lies: frozenset[Lie], other: Person) -> dict[s
         Lie.WRONG_NONCE: {"nonce": secrets.token_urlsafe(32)},
         Lie.WRONG_ISSUER: {"iss": ELSEWHERE},
         Lie.WRONG_AUDIENCE: {"aud": "another-client", "azp": "another-client"},
-        Lie.EXPIRED: {"iat": now - VALID_SECONDS - 60, "exp": now - 60},
+        Lie.EXPIRED: {"iat": now - VALID_SECONDS - 600, "exp": now - 600},
         Lie.NOT_YET: {"iat": now + 3600, "exp": now + 3600 + VALID_SECONDS, "nbf": now + 3600},
         Lie.STALE_LOGIN: {"auth_time": now - LONG_AGO_SECONDS},
         Lie.ANOTHER_PERSON: {"sub": other.subject, "email": other.email, "preferred_username": other.email, "name": other.name}
