@@ -32,7 +32,10 @@ def launched() -> Iterator[Browser]:
 
 
 class Listener:
-    """Takes every connection to a port of this machine and remembers what it was sent."""
+    """Takes every connection to a port of this machine, and remembers what each was sent.
+
+    A connection counts as soon as it is there: a browser opens some in advance and sends nothing on them.
+    """
 
     def __init__(self) -> None:
         self._socket = socket.create_server(("127.0.0.1", 0))
@@ -46,12 +49,13 @@ class Listener:
                 connection, _ = self._socket.accept()
             except OSError:
                 return
+            self.taken.append(b"")
             with connection:
                 connection.settimeout(1)
                 try:
-                    self.taken.append(connection.recv(200))
+                    self.taken[-1] = connection.recv(200)
                 except OSError:
-                    self.taken.append(b"")
+                    continue
 
     def close(self) -> None:
         self._socket.close()

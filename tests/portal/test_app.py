@@ -408,7 +408,7 @@ def test_a_desk_in_a_namespace_that_one_may_not_see_is_not_there(house: House) -
     form = carla.form(desk)
     ben_form = form | {"csrf": house.sessions.of(ben.cookies[COOKIE]).csrf}
     digests = [one.digest for one in desk.freeze.renditions] + [desk.freeze.explanation.digest]
-    for path in (DESK, f"{DESK}/receipt", f"{DESK}/explanation", *(f"{DESK}/{one}" for one in digests)):
+    for path in (DESK, f"{DESK}/receipt", f"{DESK}/explanation", f"{DESK}/explanation/shown", *(f"{DESK}/{one}" for one in digests)):
         there, hidden, absent = carla.get(path), ben.get(path), ben.get(path.replace("2.4.0", "9.9.9"))
         assert (there.status_code, hidden.status_code, absent.status_code) == (200, 404, 404)
         assert hidden.text.replace("2.4.0", "9.9.9") == absent.text, "whether it is there is not told"
@@ -427,9 +427,29 @@ def test_the_bytes_of_another_desk_are_not_on_this_one(house: House) -> None:
 
 
 def test_an_explanation_is_never_the_page_itself(house: House) -> None:
-    desk = house.desk(explanation=b'<a href="https://evil.example">Your session has ended: sign in again</a>')
-    answer = house.visitor(CARLA).get(f"{DESK}/{desk.freeze.explanation.digest}", headers={"sec-fetch-dest": "document"})
+    content = b'<a href="https://evil.example">Your session has ended: sign in again</a><iframe src="https://evil.example"></iframe>'
+    desk = house.desk(explanation=content)
+    carla = house.visitor(CARLA)
+    answer = carla.get(f"{DESK}/explanation/shown", headers={"sec-fetch-dest": "document"})
     assert (answer.status_code, answer.headers["location"]) == (303, f"{DESK}/explanation")
+    shown = carla.get(f"{DESK}/explanation/shown", headers={"sec-fetch-dest": "iframe"})
+    require_headers(shown)
+    assert shown.headers["content-security-policy"].startswith("sandbox; default-src 'none'")
+    assert shown.text == content.decode().replace("href", "x-href").replace("<iframe", "<x-iframe").replace("</iframe", "</x-iframe")
+    kept = carla.get(f"{DESK}/{desk.freeze.explanation.digest}")
+    assert kept.content == content
+    assert kept.headers["content-type"] == "text/plain; charset=utf-8"
+    assert re.fullmatch(r'attachment; filename="explanation-[0-9a-f]{64}\.html\.txt"', kept.headers["content-disposition"])
+
+
+@pytest.mark.parametrize("way", ["explanation/shown", "the file"])
+def test_who_has_seen_the_explanation_has_opened_it_and_who_has_only_seen_the_page_around_has_not(house: House, way: str) -> None:
+    desk = house.desk(tier="tier-1")
+    carla = house.visitor(CARLA)
+    carla.get(f"{DESK}/explanation")
+    assert "(opened)" not in carla.get(DESK).text
+    carla.get(f"{DESK}/{way if way != 'the file' else desk.freeze.explanation.digest}")
+    assert "(opened)" in carla.get(DESK).text
 
 
 def test_the_author_is_told_why_she_does_not_decide_and_one_broken_desk_hides_no_other(house: House) -> None:

@@ -80,7 +80,7 @@ def test_a_hostile_explanation_runs_nothing_and_leads_nowhere(
     happened = visited(carla, f"{open_house.home}{path}", bait=True)
     assert listener.taken == []
     assert happened.ran == []
-    shown = {base, f"{base}/explanation", *(f"{base}/{digest}" for digest in digests(desk))}
+    shown = {base, f"{base}/explanation", f"{base}/explanation/shown", *(f"{base}/{digest}" for digest in digests(desk))}
     assert set(open_house.asked) <= {*shown, "/page.css", "/favicon.ico"}, "what leads to us leads there as nobody"
     assert carla.request.get(open_house.home).status == 200, "and she is signed in as before"
     assert set(happened.navigated) <= {f"{open_house.home}{one}" for one in shown}, "the top window stays where it is"
@@ -122,7 +122,7 @@ def test_a_huge_explanation_is_shown_to_its_end_and_runs_nothing(open_house: Hou
     desk = open_house.desk(explanation=content * 3200 + b"<p id=end>The end.</p><script>alert(1)</script>")
     base = f"{open_house.home}/desk/credit/credit-scoring-2.4.0"
     assert desk.freeze.explanation.size > 9_000_000
-    for path in (base, f"{base}/explanation", f"{base}/{desk.freeze.explanation.digest}"):
+    for path in (base, f"{base}/explanation", f"{base}/explanation/shown"):
         assert visited(carla, path, bait=False).ran == []
     page = carla.new_page()
     page.goto(base, wait_until="load")

@@ -20,6 +20,7 @@ from signoff.archive.store import Damaged, Missing, Stored
 from signoff.decision.corrections import counts
 from signoff.decision.frozen import believe_submissions
 from signoff.decision.seals import CouldNotTell, Filed
+from signoff.desk.explanation import ENDINGS
 from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
@@ -38,7 +39,6 @@ from signoff.verify.verifier import Verified, verify
 PAGE: Final = "desk.html"
 TEXT: Final = "desk.txt"
 _NAMES: Final = {"text/html": PAGE, "text/plain": TEXT}
-_ENDINGS: Final = {"text/html": "html.txt", "text/markdown": "md", "text/plain": "txt"}
 _ALTERED: Final = "the archive was altered: call whoever guards it"
 _SAFE: Final = re.compile(r"[a-z0-9][a-z0-9.-]{0,199}")
 
@@ -153,13 +153,13 @@ def _require_asked(reader: Reader, freeze: Freeze, request: RequestId, stored_at
 
 def _shown(reader: Reader, freeze: Freeze, payload: bytes, word: str) -> list[File]:
     files = [File(_NAMES[one.mediaType], _blob(reader, one.digest), word) for one in freeze.renditions if one.mediaType in _NAMES]
-    ending = _ENDINGS[freeze.explanation.mediaType]
+    ending = ENDINGS[freeze.explanation.mediaType]
     files.append(File(f"explanation.{ending}", _blob(reader, freeze.explanation.digest), word))
     files.append(File("request.json", payload, word))
     for number, brought in enumerate(opened(freeze.request.spec), 1):
         report = brought.check.report
         files.append(File(f"checks/{number}.sigstore.json", brought.bytes, f"the statement {brought.bundle.digest[:19]}…"))
-        files.append(File(f"checks/{number}.{_ENDINGS[report.mediaType]}", _blob(reader, report.digest), "as the check says"))
+        files.append(File(f"checks/{number}.{ENDINGS[report.mediaType]}", _blob(reader, report.digest), "as the check says"))
     for considered in freeze.route.considered:
         name = considered.name if _SAFE.fullmatch(considered.name) else hex_of(considered.statement)
         files.append(_statement(reader, considered.statement, f"policies/{name}.sigstore.json"))

@@ -34,6 +34,9 @@ TABLE_WIDTH: Final = 94
 TABLE_ROWS: Final = 2_000
 LIST_DEPTH: Final = 6
 
+ENDINGS: Final = {"text/html": "html.txt", "text/markdown": "md", "text/plain": "txt"}
+"""Of files that hold a requester's document: opened from a disk, HTML would run what it holds."""
+
 _WHERE: Final = "explanation"
 # A frame is not among them: confined, it is no frame any more, and what it holds is drawn on the page.
 _UNSEEN: Final = frozenset({"head", "script", "style", "template", "title"})

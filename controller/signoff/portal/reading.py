@@ -2,7 +2,8 @@
 
 What is frozen goes out to the byte, under a policy that has it run nothing, load nothing and send nothing, and with an origin of its own,
 from which our cookies are out of reach. The explanation is the requester's: it is shown in a frame of ours alone, since a document that is
-itself the page may lead its reader elsewhere by a link, under our name.
+itself the page may lead its reader elsewhere by a link, under our name; and confined as on the desk, since a browser opens connections for
+what it then does not load (`desk.confinement`). Its own bytes are a file to keep.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ from typing import Annotated, Final, Literal
 from fastapi import FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
+from signoff.desk.confinement import confined
+from signoff.desk.explanation import ENDINGS
 from signoff.portal import pages
 from signoff.portal.desks import NotFrozen
 from signoff.portal.visit import Label, Person, Portal, visit_of
@@ -53,16 +56,36 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
         """The explanation as it is archived, in a frame."""
         return pages.explanation(visit_of(request).frame, desks.desk(person.who, namespace, name))
 
+    @app.get("/desk/{namespace}/{name}/explanation/shown", response_class=Response)
+    def shown(request: Request, person: Person, namespace: Label, name: Label) -> Response:
+        """The explanation, confined; that it was opened is remembered."""
+        if request.headers.get("sec-fetch-dest") == "document":
+            return RedirectResponse(f"/desk/{namespace}/{name}/explanation", status_code=303)
+        found = desks.desk(person.who, namespace, name)
+        explanation = found.freeze.explanation
+        content = desks.bytes_of(explanation)
+        visit_of(request).session.opened.add(found.digest)
+        is_page = explanation.mediaType == "text/html"
+        return _frozen(confined(content.decode()).encode() if is_page else content, explanation.mediaType)
+
     @app.get("/desk/{namespace}/{name}/{digest}")
     def frozen(request: Request, person: Person, namespace: Label, name: Label, digest: Named) -> Response:
-        """A rendition of the desk or the explanation, to the byte; that the explanation was opened is remembered."""
+        """A rendition of the desk, or the explanation as a file, to the byte; that the explanation was opened is remembered."""
         found = desks.desk(person.who, namespace, name)
         document = found.document(parse_digest(digest))
-        is_explanation = document.digest == found.freeze.explanation.digest
-        if is_explanation and request.headers.get("sec-fetch-dest") == "document":
-            return RedirectResponse(f"/desk/{namespace}/{name}/explanation", status_code=303)
         content = desks.bytes_of(document)
-        if is_explanation:
+        if document == found.freeze.explanation:
             visit_of(request).session.opened.add(found.digest)
-        kind = "text/html" if document.mediaType == "text/html" else "text/plain"
-        return Response(content, media_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": FROZEN_POLICY})
+            return _file(content, f"explanation-{document.digest.removeprefix('sha256:')}.{ENDINGS[document.mediaType]}")
+        return _frozen(content, document.mediaType)
+
+
+def _frozen(content: bytes, media_type: str) -> Response:
+    kind = "text/html" if media_type == "text/html" else "text/plain"
+    return Response(content, media_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": FROZEN_POLICY})
+
+
+def _file(content: bytes, name: str) -> Response:
+    """Return a file to keep, which no browser draws, now or opened from a disk."""
+    headers = {"Content-Security-Policy": FROZEN_POLICY, "Content-Disposition": f'attachment; filename="{name}"'}
+    return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
