@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 ROOMS = Path(__file__).parent.parent / "controller" / "signoff"
-PURE = ("record", "policy", "desk", "decision", "verify", "gate", "checks", "replay")
+PURE = ("record", "policy", "desk", "decision", "verify", "gate", "checks", "replay", "evidence")
 STOPWATCHES = {"monotonic", "monotonic_ns", "perf_counter"}
 CLOCKS = {"now", "utcnow", "today", "fromtimestamp", "utcfromtimestamp", "time_ns", *STOPWATCHES}
 FILES = {"open", "input", "print", "read_text", "read_bytes", "write_text", "write_bytes"}

@@ -14,9 +14,9 @@ import click
 import yaml
 
 from signoff.cli import options, output
-from signoff.cli.account import Pair, identity
 from signoff.desk.legible import legible
 from signoff.errors import SignoffError
+from signoff.evidence.account import Pair, identity
 from signoff.record.canonical import Json
 
 if TYPE_CHECKING:  # the API server's client takes a second to import

@@ -12,6 +12,7 @@ import click
 
 from signoff.cli import options, output
 from signoff.decision.meanings import APPROVES, meaning_of
+from signoff.evidence.times import moment
 
 if TYPE_CHECKING:  # the API server's client takes a second to import
     from signoff.cli.deciding import Desk, Sealed, Verdict
@@ -173,7 +174,7 @@ def _ended(found: Verified, verdict: Verdict, sealed: Sealed | None) -> int:
         [
             (f"{_DONE[got]} by", names),
             ("policy", f"{route.policy}, rule {route.rule}: {route.tier}"),
-            ("stored", output.moment(found.stored_at)),
+            ("stored", moment(found.stored_at)),
             ("id", found.id),
             ("event", found.digest),
         ],

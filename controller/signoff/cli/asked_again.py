@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final, Literal
 
-from signoff.cli.account import asks
-from signoff.cli.output import moment
 from signoff.cli.past import Asked
+from signoff.evidence.account import asks
+from signoff.evidence.times import moment
 from signoff.policy.routing import includes
 from signoff.record.freeze import Freeze
 

@@ -18,9 +18,9 @@ import click
 from signoff.api import API_VERSION
 from signoff.archive.store import Missing
 from signoff.cli import find, options, output, reach
-from signoff.cli.account import account, lines
 from signoff.decision.corrections import Corrected
 from signoff.errors import SignoffError
+from signoff.evidence.account import account, lines
 from signoff.record.canonical import text_at
 from signoff.record.values import Digest
 from signoff.verify.reader import Reader

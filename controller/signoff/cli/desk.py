@@ -17,10 +17,10 @@ import click
 
 from signoff.archive.store import Damaged
 from signoff.cli import find, options, output, reach
-from signoff.cli.auditor import view_of
-from signoff.cli.frozen import File, gather
 from signoff.cli.program import complain
 from signoff.errors import SignoffError
+from signoff.evidence.frozen import File, gather
+from signoff.evidence.view import view_of
 from signoff.record.values import parse_digest, sha256
 from signoff.replay.page import page_of
 from signoff.verify.verifier import Failed

@@ -19,10 +19,10 @@ from signoff.archive import layout
 from signoff.archive.store import Damaged
 from signoff.cli import find, options, output, reach
 from signoff.cli.handover import EPOCH, Handed, folder_of, handed
-from signoff.cli.output import moment
 from signoff.cli.packing import Pack, packed
 from signoff.cli.program import complain
 from signoff.cli.progress import progress
+from signoff.evidence.times import moment
 from signoff.record.trust import MAX_TRUST
 from signoff.record.values import Digest, RequestId, hex_of, parse_digest
 from signoff.replay.readme import Contents, readme_of

@@ -16,19 +16,20 @@ from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Missing, Stored, Unavailable
-from signoff.cli.account import Account, account, machine
-from signoff.cli.auditor import named, view_of
-from signoff.cli.frozen import Desk, File, decided_desk
-from signoff.cli.output import moment, stamp
-from signoff.cli.verified import Step, derivation, places, steps
 from signoff.decision.seals import CouldNotTell
 from signoff.desk.legible import legible
 from signoff.errors import SignoffError
+from signoff.evidence.account import Account, account, machine
+from signoff.evidence.answers import Step, derivation, places, steps
+from signoff.evidence.entries import entries_of, second, titled
+from signoff.evidence.frozen import Desk, File, decided_desk
+from signoff.evidence.times import stamp
+from signoff.evidence.view import named, view_of
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE
 from signoff.record.seal import SEAL_TYPE
-from signoff.record.values import Digest, RequestId, format_time, hex_of
+from signoff.record.values import Digest, RequestId, hex_of
 from signoff.replay.content import Commands, Part
 from signoff.replay.page import page_of
 from signoff.replay.statement import statement_of
@@ -103,7 +104,8 @@ def _believed(reader: Reader, desk: Desk) -> Handed:
     page = page_of(replace(view, files=(*view.files, named(text))))
     files = tuple(sorted((*files, text, File("index.html", page, "this view")), key=lambda one: one.path))
     why = told.unsure or "; ".join(desk.corrections.uncounted)
-    return Handed(verified.id, "could not tell" if told.unsure else "believed", why, files, now, tuple(_entries(told)))
+    entries = tuple(entries_of(told, f"{folder_of(verified.id)}/index.html"))
+    return Handed(verified.id, "could not tell" if told.unsure else "believed", why, files, now, entries)
 
 
 def _commands(desk: Desk, kind: str) -> Iterator[str]:
@@ -139,28 +141,9 @@ def _answer(step: Step) -> dict[str, Json]:
     return {"number": step.number, "name": step.name, "answer": step.answer, "why": step.why or None}
 
 
-def _entries(told: Account) -> Iterator[Entry]:
-    verified = told.verified
-    freeze = verified.freeze
-    environment, address = freeze.request.spec.target.environment, f"{folder_of(verified.id)}/index.html"
-
-    def entry(at: datetime | None, kind: str, *lines: str) -> Entry:
-        return Entry(_second(at), kind, told.title, environment, verified.id, lines, address)
-
-    by = ", ".join(one.principal.name for one in verified.decisions)
-    route = f"{freeze.route.tier} by policy {freeze.route.policy}, rule {freeze.route.rule}"
-    until = f"; valid until {moment(verified.valid_until)}" if verified.promotes and verified.valid_until is not None else ""
-    revoked = (f"revoked since, by {told.revoked.correction.principal.name}",) if told.revoked is not None else ()
-    unsure = (f"whether it was revoked cannot be told: {told.unsure}",) if told.unsure else ()
-    yield entry(verified.stored_at, told.verdict, f"{environment}, by {by}; {route}{until}", *revoked, *unsure)
-    for one in told.corrections:
-        said = one.correction
-        yield entry(one.stored_at, "revoked" if one.revokes else "annotated", f"{environment}, by {said.principal.name}: {said.reason}")
-
-
 def _undecided(request: RequestId) -> Handed:
     words = "the archive knows this request and has no event of it: nothing was promoted or rejected"
-    return Handed(request, "undecided", "", (), EPOCH, (Entry("", "undecided", _titled(request), "", request, (words,), ""),))
+    return Handed(request, "undecided", "", (), EPOCH, (Entry("", "undecided", titled(request), "", request, (words,), ""),))
 
 
 def _refused(request: RequestId, stored: Stored | None, error: SignoffError) -> Handed:
@@ -172,13 +155,5 @@ def _refused(request: RequestId, stored: Stored | None, error: SignoffError) -> 
     if stored is not None:
         files.insert(0, File("event.sigstore.json", stored.data, "as it lies in the archive"))
     address = f"{folder_of(request)}/statement.txt"
-    entry = Entry(_second(stored.stored_at if stored else None), state, _titled(request), "", request, (str(error),), address)
+    entry = Entry(second(stored.stored_at if stored else None), state, titled(request), "", request, (str(error),), address)
     return Handed(request, state, str(error), tuple(files), time, (entry,))
-
-
-def _titled(request: RequestId) -> str:
-    return f"request {request[:12]}…"
-
-
-def _second(time: datetime | None) -> str:
-    return format_time(time) if time is not None else ""

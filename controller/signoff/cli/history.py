@@ -10,11 +10,12 @@ import click
 
 from signoff.archive.store import Unavailable
 from signoff.cli import options, output, reach
-from signoff.cli.account import machine
-from signoff.cli.output import Colour, stamp
+from signoff.cli.output import Colour
 from signoff.cli.past import Past, gathered
 from signoff.cli.timeline import Entry, Timeline, timeline
 from signoff.errors import SignoffError
+from signoff.evidence.account import machine
+from signoff.evidence.times import moment, stamp
 from signoff.record.canonical import Json
 from signoff.record.promotion import as_json
 from signoff.verify.reader import Reader
@@ -85,7 +86,7 @@ def _print(model: str, told: Timeline, past: Past, live: dict[tuple[str, str], t
         if number:
             output.tell()
         kind = output.word(one.kind, _COLOURS.get(one.kind, "yellow"))
-        output.tell(f"{output.moment(one.at)}  {output.plain(one.title)}  {kind}")
+        output.tell(f"{moment(one.at)}  {output.plain(one.title)}  {kind}")
         output.facts(one.detail, margin=2, label=_LABEL)
     if live:
         output.tell()

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from signoff.cli.account import Account
 from signoff.cli.past import EPOCH
+from signoff.evidence.account import Account
 from signoff.record.values import RequestId
 
 Place = tuple[str, str]

@@ -13,7 +13,6 @@ import os
 import sys
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import IO, Final, Literal
 
 import click
@@ -77,16 +76,6 @@ def table(rows: Sequence[Sequence[str]], *, margin: int = 0) -> None:
 def as_machine(value: Json) -> None:
     """Print a value as JSON (rule 4)."""
     click.echo(json.dumps(value, indent=2))
-
-
-def moment(time: datetime | None) -> str:
-    """Return a time for people, in UTC, to the second."""
-    return "at an unknown time" if time is None else f"{time:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def stamp(time: datetime | None) -> str | None:
-    """Return a time for machines, RFC 3339 in UTC, to the microsecond; None where it is unknown."""
-    return None if time is None else f"{time:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def count(number: int, one: str, many: str = "") -> str:

@@ -19,12 +19,12 @@ from typing import Final
 from signoff.archive import layout
 from signoff.archive.store import ArchiveError, Missing, Unavailable
 from signoff.cli import find, output
-from signoff.cli.account import Account
 from signoff.cli.progress import progress
 from signoff.cli.why import Untold, gather
 from signoff.decision.frozen import believe_submissions
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
+from signoff.evidence.account import Account
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.freeze import MAX_PAYLOAD, Freeze
 from signoff.record.promotion import as_json

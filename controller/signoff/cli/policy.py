@@ -10,9 +10,9 @@ from typing import Final, get_args
 import click
 
 from signoff.cli import agree, options, output, reach
-from signoff.cli.account import asks
 from signoff.cli.policy_files import of_kind, one_document, policy_in, refuse_twice
 from signoff.decision.checks import measured
+from signoff.evidence.account import asks
 from signoff.policy.cases import Case, as_expected, read_table, run_case
 from signoff.policy.facts import History, Measured, facts_of
 from signoff.policy.routing import Judged, Step, judge_strictly, route

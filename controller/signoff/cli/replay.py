@@ -17,14 +17,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signoff.archive.store import Missing, Unavailable
-from signoff.cli.account import asks
-from signoff.cli.output import stamp
 from signoff.cli.replayed import Alternative, Approver, Passed, Promoted, Replayed, Side, Verdict
 from signoff.decision.checks import measured_then
 from signoff.decision.corrections import revocation
 from signoff.decision.delegations import grantor_of
 from signoff.decision.seals import CouldNotTell
 from signoff.errors import SignoffError
+from signoff.evidence.account import asks
+from signoff.evidence.times import stamp
 from signoff.policy.facts import INCUMBENT, History, history_of
 from signoff.policy.quorum import Vote, tally
 from signoff.policy.routing import NoRoute, covering, is_stricter, route

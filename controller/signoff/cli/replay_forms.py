@@ -18,12 +18,13 @@ from datetime import datetime
 from typing import Final
 
 from signoff.cli import output
-from signoff.cli.account import Pair
 from signoff.cli.output import Colour
 from signoff.cli.replay_spool import Spool
 from signoff.cli.replayed import Approver, Promoted, Replayed, Side
 from signoff.desk.legible import legible
 from signoff.desk.markup import environment
+from signoff.evidence.account import Pair
+from signoff.evidence.times import moment
 from signoff.record.canonical import Json
 
 VERDICTS: Final = ("same", "stricter", "laxer", "not covered", "could not tell")
@@ -145,7 +146,7 @@ def admitted(one: Promoted) -> str:
     """Return in words whether the event is admitted today."""
     if one.admitted is None:
         return f"could not tell: {one.unsure}"
-    end = None if one.validUntil is None else output.moment(datetime.fromisoformat(one.validUntil))
+    end = None if one.validUntil is None else moment(datetime.fromisoformat(one.validUntil))
     until = f"until {end}" if end is not None else "without end"
     return until if one.admitted else f"no: {one.revoked or f'expired at {end}'}"
 

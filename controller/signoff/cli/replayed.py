@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from signoff.cli.account import asks
+from signoff.evidence.account import asks
 from signoff.record.freeze import Requirement, Tier
 from signoff.record.values import Closed
 

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from signoff.cli.account import Pair, asks, identity, place, validity
 from signoff.cli.asked_again import Again, approved_later, asked_again
 from signoff.cli.live import Change, Live, revoked_at
-from signoff.cli.output import moment
 from signoff.cli.past import EPOCH, Asked, Past
 from signoff.decision.corrections import Corrected
+from signoff.evidence.account import Pair, asks, identity, place, validity
+from signoff.evidence.times import moment
 from signoff.record.values import RequestId
 
 _FIRST: Final = {"promoted": 0, "rejected": 0, "undecided": 0, "revoked": 1, "annotated": 1, "expired": 2, "expires": 2}

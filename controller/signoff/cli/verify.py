@@ -14,14 +14,15 @@ import click
 from signoff.archive import layout
 from signoff.archive.store import Missing
 from signoff.cli import find, options, output, reach
-from signoff.cli.account import account, lines, machine
 from signoff.cli.audit import Audit
 from signoff.cli.audit_hands import Place
 from signoff.cli.audit_objects import Finding
 from signoff.cli.progress import progress
-from signoff.cli.verified import Step, derivation, steps
 from signoff.decision.seals import Filed
 from signoff.errors import SignoffError
+from signoff.evidence.account import account, lines, machine
+from signoff.evidence.answers import Step, derivation, steps
+from signoff.evidence.times import moment
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json
 from signoff.record.trust import Trust
@@ -117,7 +118,7 @@ def _machine(told: tuple[Step, ...], verified: Verified | None, reader: Reader |
 def _print(
     told: tuple[Step, ...], verified: Verified | None, reader: Reader | None, outcome: Outcome, where: str, derived: str | None
 ) -> None:
-    output.facts([("bundle", where), ("stored", output.moment(outcome.filed.stored_at))], label=14)
+    output.facts([("bundle", where), ("stored", moment(outcome.filed.stored_at))], label=14)
     output.tell()
     for step in told:
         colour: output.Colour = "green" if step.answer == "ok" else "red" if step.answer == "FAILED" else "yellow"

@@ -12,10 +12,10 @@ import click
 from signoff.archive import layout
 from signoff.archive.store import Missing, Unavailable
 from signoff.cli import find, options, output, reach
-from signoff.cli.account import Account, account, lines, machine
 from signoff.cli.progress import progress
 from signoff.decision.seals import CouldNotTell
 from signoff.errors import SignoffError
+from signoff.evidence.account import Account, account, lines, machine
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.canonical import Json, b64encode
 from signoff.record.values import Digest, RequestId

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from signoff.cli.output import moment, stamp
 from signoff.decision.consent import issuer_of
 from signoff.decision.corrections import Corrected, revocation
 from signoff.decision.delegations import grant_of
 from signoff.decision.seals import CouldNotTell, Filed
+from signoff.evidence.times import moment, stamp
 from signoff.policy.schema import FAILED, UNMATCHED
 from signoff.record.bundle import read_bundle
 from signoff.record.canonical import Json, b64decode

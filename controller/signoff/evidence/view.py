@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Final
 
-from signoff.cli.account import ASSURANCES, Account, account, asks, identity, lines, place, validity
-from signoff.cli.frozen import PAGE, TEXT, Desk, File
-from signoff.cli.output import moment
-from signoff.cli.verified import Step, derivation, places, steps
 from signoff.decision.consent import issuer_of
 from signoff.decision.delegations import grant_of
 from signoff.desk.comparison import comparison_section, live_section
 from signoff.desk.content import Fact, Facts, Prose
+from signoff.evidence.account import ASSURANCES, Account, account, asks, identity, lines, place, validity
+from signoff.evidence.answers import Step, derivation, places, steps
+from signoff.evidence.frozen import PAGE, TEXT, Desk, File
+from signoff.evidence.times import moment
 from signoff.record.canonical import b64decode
 from signoff.record.values import sha256
 from signoff.replay.content import Named, Part, Piece, Source, Table, View
