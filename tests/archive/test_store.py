@@ -10,6 +10,7 @@ import pytest
 
 from signoff.archive.open import open_store
 from signoff.archive.store import BadKey, Exists, Missing, TooLarge, Unavailable
+from signoff.archive.times import times_of
 
 BAD_KEYS = ["", "/", "a/", "/a", "a//b", ".", "..", "a/../b", "a/.hidden", "A", "a b", "a\0", "a\n", "ä", "a:b", "-a"]
 
@@ -157,3 +158,21 @@ def test_a_start_proves_what_the_store_can_prove(store):
     proof = store.prove()
     assert "may create" in proof.remark
     assert list(store.list("")) == keys
+
+
+def test_a_store_tells_when_it_took_what_it_lists(store):
+    made = {key: store.create(key, b"x").stored_at for key in ("models/a/production/1", "models/a/production/2", "models/a/staging/0")}
+    store.create("models/b/production/1", b"x")
+    assert list(times_of(store, "models/a/")) == list(made.items())
+    assert list(times_of(store, "models/a/production/2")) == [("models/a/production/2", made["models/a/production/2"])]
+    assert list(times_of(store, "models/c/")) == []
+    with pytest.raises(BadKey):
+        list(times_of(store, "../"))
+
+
+def test_of_a_store_that_is_away_no_times_are_told(place):
+    store = place.open()
+    store.create("models/a/1", b"x")
+    place.take_away()
+    with pytest.raises(Unavailable):
+        list(times_of(store, "models/"))

@@ -76,7 +76,12 @@ def model_pointer(name: str, environment: str, id: str) -> str:
 
 def models_prefix(name: str, environment: str) -> str:
     """The pointers of one model in one environment."""
-    return f"models/{_hashed('model name', name)}/{_label('environment', environment)}/"
+    return f"{model_prefix(name)}{_label('environment', environment)}/"
+
+
+def model_prefix(name: str) -> str:
+    """The pointers of one model in all environments."""
+    return f"models/{_hashed('model name', name)}/"
 
 
 def event(id: str) -> str:

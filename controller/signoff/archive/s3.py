@@ -13,6 +13,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from itertools import islice
 from typing import Final
 
@@ -84,6 +85,13 @@ class S3Store:
         require_prefix(after)
         found = (self._own(entry) for entry in self._walk(self._prefix + prefix, self._prefix + after) if entry.record is not None)
         return islice(filter(_is_key, found), limit)
+
+    def times(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """As `TellsTimes.times`, by the listing that gives the keys."""
+        require_prefix(prefix)
+        for entry in self._walk(self._prefix + prefix, self._prefix):
+            if entry.record is not None and _is_key(key := self._own(entry)):
+                yield key, entry.record.stored_at
 
     def findings(self, prefix: str) -> Iterator[StoreFinding]:
         """As `TellsFindings.findings`: delete markers, later versions, and keys that the archive cannot have."""

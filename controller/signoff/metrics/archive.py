@@ -10,11 +10,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Final, TypeVar
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from signoff.archive.store import Damaged, Exists, Missing, Proof, Refused, Store, Stored, Unavailable
+from signoff.archive.times import times_of
 from signoff.metrics import BUCKETS
 
 OPERATIONS: Final = ("create", "read", "list", "check", "prove")
@@ -89,6 +91,10 @@ class MeteredStore:
         keys = self._store.list(prefix, after=after, limit=limit)
         return self._listed(keys)
 
+    def times(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """As `TellsTimes.times`; counted as a listing."""
+        return self._listed(times_of(self._store, prefix))
+
     def check(self) -> None:
         """As `Store.check`."""
         self._timed("check", self._store.check)
@@ -101,6 +107,6 @@ class MeteredStore:
         with self._metrics.timed(operation):
             return ask()
 
-    def _listed(self, keys: Iterator[str]) -> Iterator[str]:
+    def _listed(self, keys: Iterator[Result]) -> Iterator[Result]:
         with self._metrics.timed("list"):
             yield from keys
