@@ -6,21 +6,29 @@ size of a head or of trailers nor the time that they may take.
 2. A head must come within 10 s of the connection, or of its own first byte; what is left of a request that was answered already, within
    10 s of the answer. Whoever only holds a connection would hold one of a thousand.
 3. Beyond either the connection is closed without an answer, which the API server takes for a failed call.
+4. A certificate that was renewed on its place is taken within half a minute, for connections from then on. What does not go together, or
+   is not there, is told once in the log, and the one before goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
+import ssl
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from signoff.errors import SignoffError
 
+LOG: Final = logging.getLogger("signoff")
 MAX_HEAD: Final = 64 * 1024
 HEAD_SECONDS: Final = 10.0
+LOOKS_EVERY: Final = 30
+"""Seconds after which a certificate is looked at again."""
 
 
 class Bounded(HttpToolsProtocol):
@@ -104,4 +112,41 @@ def loaded(settings: uvicorn.Config) -> uvicorn.Config:
     except OSError as error:  # ssl.SSLError is one
         mend = "mount a certificate with its own key, both PEM"
         raise SignoffError(f"TLS cannot be set up: {error}", where=", ".join(files), mend=mend) from None
+    settings.callback_notify, settings.timeout_notify = _Renewed(settings).look, LOOKS_EVERY
     return settings
+
+
+class _Renewed:
+    """Certificate and key of a listener, looked at again while it serves (rule 4): in its loop, between handshakes."""
+
+    def __init__(self, settings: uvicorn.Config) -> None:
+        self._settings = settings
+        self._known = self._now()
+
+    async def look(self) -> None:
+        """Take what has changed."""
+        now = self._now()
+        if now == self._known:
+            return
+        self._known = now
+        paths = [path for path, _ in now]
+        try:
+            # Apart first: what does not go together must not come to be served in halves.
+            ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(*paths)
+            cast("ssl.SSLContext", self._settings.ssl).load_cert_chain(*paths)
+        except OSError as error:
+            LOG.warning("the certificate was changed and cannot be taken, the one before goes on: %s: %s", ", ".join(paths), error)
+            return
+        LOG.info("the certificate was renewed: %s", paths[0])
+
+    def _now(self) -> list[tuple[str, int]]:
+        """Return where the two files lie, links resolved as a mounted Secret has them, and when they were written; 0 where they are not."""
+        places = [os.path.realpath(str(file)) for file in (self._settings.ssl_certfile, self._settings.ssl_keyfile)]
+        return [(place, _written(place)) for place in places]
+
+
+def _written(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0

@@ -153,14 +153,14 @@ class House:
 
 
 @contextmanager
-def served(folder: Path, provider: Provider) -> Iterator[House]:
-    """A house that a browser can visit, at an address on loopback."""
+def served(folder: Path, provider: Provider, tls: Tls | None = None) -> Iterator[House]:
+    """A house that a browser can visit, at an address on loopback, under a certificate of its own where none is named."""
     [port] = free_ports(1)
     house = House(folder, provider, f"https://{LOOPBACK}:{port}")
-    serving = Authority("portal", folder / "pki").serving("portal", [LOOPBACK])
-    server = uvicorn.Server(
-        listening(house, Listener(host=LOOPBACK, port=port), Tls(certificate=str(serving.certificate), key=str(serving.key)))
-    )
+    if tls is None:
+        serving = Authority("portal", folder / "pki").serving("portal", [LOOPBACK])
+        tls = Tls(certificate=str(serving.certificate), key=str(serving.key))
+    server = uvicorn.Server(listening(house, Listener(host=LOOPBACK, port=port), tls))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
