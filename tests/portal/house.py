@@ -32,6 +32,7 @@ from signoff.policy.routing import route
 from signoff.portal.app import Portal, application
 from signoff.portal.cluster import Cluster, NotThere, Object
 from signoff.portal.desks import Desks
+from signoff.portal.looking import Looking
 from signoff.portal.serve import listening
 from signoff.portal.sessions import Sessions
 from signoff.portal.signing_in import SigningIn
@@ -56,6 +57,9 @@ class Rooms(Cluster):
     def promotions(self) -> Iterator[Object]:
         self._fail()
         yield from self.held.values()
+
+    def check(self) -> None:
+        self._fail()
 
     def promotion(self, namespace: str, name: str) -> Object:
         self._fail()
@@ -93,7 +97,8 @@ class House:
         self.clock = time.monotonic
         self.sessions = Sessions(lambda: self.clock(), most=20)  # noqa: PLW0108 - tests set the clock
         desks = Desks(self.rooms, self.world.reader)
-        self.portal = Portal("demo", home, self.rooms, desks, SigningIn(settings, trusted, secret, home), self.sessions)
+        self.looking = Looking({"archive": self.world.store.check, "API server": self.rooms.check}, lambda: self.clock())  # noqa: PLW0108
+        self.portal = Portal("demo", home, self.rooms, desks, SigningIn(settings, trusted, secret, home), self.sessions, self.looking)
         self.app = application(self.portal)
         self.asked: list[str] = []
         """The paths that were asked for with a cookie, where the house is served."""

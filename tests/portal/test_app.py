@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
@@ -424,6 +425,9 @@ def test_the_bytes_of_another_desk_are_not_on_this_one(house: House) -> None:
     stray = house.world.reader.freeze(other.freeze.id, other.digest)[1]
     for digest in (other.freeze.explanation.digest, *(one.digest for one in other.freeze.renditions), sha256(stray), other.digest):
         assert carla.get(f"{DESK}/{digest}").status_code == 404
+
+    while house.looking.away():
+        time.sleep(0.01)
 
 
 def test_an_explanation_is_never_the_page_itself(house: House) -> None:

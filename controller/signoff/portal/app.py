@@ -32,22 +32,35 @@ def application(portal: Portal) -> FastAPI:
     app = FastAPI(title="signoff portal", docs_url=None, redoc_url=None, openapi_url=None, redirect_slashes=False)
     app.add_middleware(Guard, portal=portal)
     tell_errors(app, portal)
-    _serve_plainly(app)
+    _serve_plainly(app, portal)
     serve_desks(app, portal)
     serve_decisions(app, portal)
     serve_signing_in(app, portal)
     return app
 
 
-def _serve_plainly(app: FastAPI) -> None:
+def _serve_plainly(app: FastAPI, portal: Portal) -> None:
     # Not in threads: while each of those waits for provider, archive or API server, the process lives all the same.
     css = pages.style()
 
-    @app.get("/healthz", include_in_schema=False)
-    @app.get("/readyz", include_in_schema=False)
-    async def healthz() -> Response:
-        return PlainTextResponse("ok\n")
+    @app.get("/healthz", response_class=PlainTextResponse)
+    async def healthz() -> str:
+        """Whether the process lives."""
+        return "ok\n"
 
-    @app.get("/page.css", include_in_schema=False)
-    async def style() -> Response:
-        return Response(css, media_type="text/css")
+    @app.get("/readyz", response_class=PlainTextResponse)
+    async def readyz() -> Response:
+        """Whether archive and API server answered when they were last asked."""
+        away = portal.looking.away()
+        return PlainTextResponse("".join(f"{one}\n" for one in away) or "ok\n", 503 if away else 200)
+
+    @app.get("/page.css", response_class=StyleResponse)
+    async def style() -> str:
+        """The style of every page."""
+        return css
+
+
+class StyleResponse(Response):
+    """A style sheet."""
+
+    media_type = "text/css"

@@ -69,6 +69,13 @@ class Cluster:
             if not more:
                 return
 
+    def check(self) -> None:
+        """Return if the API server lists ModelPromotions for this account; `ClusterAway` where it does not."""
+        try:
+            self._custom.list_cluster_custom_object(GROUP, VERSION, "modelpromotions", limit=1, _request_timeout=_TIMEOUT)
+        except (ApiException, HTTPError) as error:
+            raise _away("modelpromotions", error) from None
+
     def promotion(self, namespace: str, name: str) -> Object:
         """Return a ModelPromotion; `NotThere` where there is none."""
         where = f"{namespace}/{name}"

@@ -19,6 +19,7 @@ from signoff.metrics.listener import serve_metrics
 from signoff.portal.app import Portal, application
 from signoff.portal.cluster import Cluster
 from signoff.portal.desks import Desks
+from signoff.portal.looking import Looking
 from signoff.portal.sessions import Sessions
 from signoff.portal.signing_in import SigningIn
 from signoff.start import open_archive
@@ -39,7 +40,9 @@ def run(config: PortalConfig) -> None:
     settings.connection_pool_maxsize = 32
     cluster = Cluster(client.ApiClient(settings))
     signing_in = SigningIn(config.provider, provider, _secret(config.provider.clientSecret), config.url)
-    portal = Portal(config.cluster, config.url, cluster, Desks(cluster, reader), signing_in, Sessions(time.monotonic))
+    desks = Desks(cluster, reader)
+    looking = Looking({"archive": reader.store.check, "API server": cluster.check}, time.monotonic)
+    portal = Portal(config.cluster, config.url, cluster, desks, signing_in, Sessions(time.monotonic), looking)
     serve_metrics(registry, config.metrics)
     uvicorn.Server(listening(application(portal), config.listener, config.tls)).run()
 

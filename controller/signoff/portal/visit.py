@@ -13,6 +13,7 @@ from signoff.decision.consent import SESSION
 from signoff.portal import pages
 from signoff.portal.cluster import Cluster
 from signoff.portal.desks import Desks
+from signoff.portal.looking import Looking
 from signoff.portal.sessions import Session, Sessions, SignedIn
 from signoff.portal.signing_in import SigningIn
 
@@ -30,6 +31,7 @@ class Portal:
     desks: Desks
     signing_in: SigningIn
     sessions: Sessions
+    looking: Looking
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
