@@ -122,10 +122,12 @@ class World:
         self.policies[digest] = Filed(bundle, STORED)
         return Published(name, read_policy(json.loads(content)), digest)
 
-    def submit(self, spec: Mapping[str, Any] = SPEC, by: Principal = BEN, name: str = NAME, at: str = ASKED) -> WitnessedSubmission:
+    def submit(
+        self, spec: Mapping[str, Any] = SPEC, by: Principal = BEN, name: str = NAME, at: str = ASKED, namespace: str = "credit"
+    ) -> WitnessedSubmission:
         value = {
-            "id": request_id(request_value("credit", name, dict(spec))),
-            "promotion": {"namespace": "credit", "name": name},
+            "id": request_id(request_value(namespace, name, dict(spec))),
+            "promotion": {"namespace": namespace, "name": name},
             "cluster": "demo",
             "principal": as_json(by),
             "method": "client-certificate",

@@ -33,10 +33,12 @@ from signoff.portal.app import Portal, application
 from signoff.portal.cluster import Cluster, NotThere, Object
 from signoff.portal.desks import Desks
 from signoff.portal.looking import Looking
+from signoff.portal.past import Past
 from signoff.portal.serve import listening
 from signoff.portal.sessions import Sessions
 from signoff.portal.signing_in import SigningIn
 from signoff.record.canonical import dumps
+from signoff.record.freeze import LiveIncumbent
 from signoff.record.request import read_spec
 from signoff.record.trust import IdentityProvider
 from signoff.record.values import parse, sha256
@@ -51,6 +53,7 @@ class Rooms(Cluster):
     def __init__(self) -> None:
         self.held: dict[tuple[str, str], Object] = {}
         self.visitors: dict[str, set[str]] = {}
+        self.auditors: set[str] = set()
         self.created: list[dict[str, Any]] = []
         self.fails: Exception | None = None
 
@@ -69,6 +72,9 @@ class Rooms(Cluster):
 
     def may_see(self, who: Resolved, namespace: str) -> bool:
         return bool(self.visitors.get(namespace, set()) & set(who.groups))
+
+    def may_audit(self, who: Resolved) -> bool:
+        return bool(self.auditors & set(who.groups))
 
     def decide(self, namespace: str, decision: Object) -> None:
         self._fail()
@@ -98,7 +104,8 @@ class House:
         self.sessions = Sessions(lambda: self.clock(), most=20)  # noqa: PLW0108 - tests set the clock
         desks = Desks(self.rooms, self.world.reader)
         self.looking = Looking({"archive": self.world.store.check, "API server": self.rooms.check}, lambda: self.clock())  # noqa: PLW0108
-        self.portal = Portal("demo", home, self.rooms, desks, SigningIn(settings, trusted, secret, home), self.sessions, self.looking)
+        past = Past("demo", self.rooms, self.world.reader)
+        self.portal = Portal("demo", home, self.rooms, desks, past, SigningIn(settings, trusted, secret, home), self.sessions, self.looking)
         self.app = application(self.portal)
         self.asked: list[str] = []
         """The paths that were asked for with a cookie, where the house is served."""
@@ -116,13 +123,21 @@ class House:
         namespace: str = "credit",
         media_type: str = "text/html",
         tier: str = "tier-2",
+        live: LiveIncumbent | None = None,
         **changes: Any,
     ) -> Frozen:
-        """Freeze a promotion, and have the API server hold it. ``changes`` are to what the policy asks for in this tier."""
+        """Freeze a promotion, and have the API server hold it. ``changes`` are to what the policy asks for in this tier; ``live`` is what
+        it would take the place of.
+        """
         asked = {**POLICY["tiers"]["tier-2"], **changes}
         policy = {**POLICY, "rules": [{"name": "named-individual", "tier": tier}], "tiers": {tier: asked}}
         published = self.world.publish("credit-models", policy)
         value = {**SPEC, "explanation": {**SPEC["explanation"], "mediaType": media_type, "digest": sha256(explanation)}}
+        if live is not None:
+            shown = {"version": live.version, "digest": live.digest}
+            metrics = SPEC["comparison"]["candidate"]["metrics"]
+            value["model"] = {**SPEC["model"], "incumbent": shown}
+            value["comparison"] = {**SPEC["comparison"], "incumbent": {**shown, "metrics": metrics}}
         spec = read_spec(value)
         frozen = freeze_request(
             Gathered(
@@ -131,9 +146,9 @@ class House:
                 spec_value=value,
                 spec=spec,
                 cluster="demo",
-                submissions=(self.world.submit(value, BEN, name),),
+                submissions=(self.world.submit(value, BEN, name, namespace=namespace),),
                 route=route(spec, (published,), History("", None)),
-                live=None,
+                live=live,
                 explanation=explanation,
                 origin="the test",
             )

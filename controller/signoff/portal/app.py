@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse, Response
 
 from signoff.portal import pages
+from signoff.portal.auditing import serve_past
 from signoff.portal.deciding import serve_decisions
 from signoff.portal.entering import serve_signing_in
 from signoff.portal.guard import Guard
@@ -34,6 +35,7 @@ def application(portal: Portal) -> FastAPI:
     tell_errors(app, portal)
     _serve_plainly(app, portal)
     serve_desks(app, portal)
+    serve_past(app, portal)
     serve_decisions(app, portal)
     serve_signing_in(app, portal)
     return app

@@ -51,7 +51,7 @@ class Cluster:
     def __init__(self, api: client.ApiClient) -> None:
         self._custom = client.CustomObjectsApi(api)
         self._authorization = client.AuthorizationV1Api(api)
-        self._seen: dict[tuple[str, tuple[str, ...], str], tuple[float, bool]] = {}
+        self._seen: dict[tuple[str, tuple[str, ...], str, str], tuple[float, bool]] = {}
         self._lock = Lock()
 
     def promotions(self) -> Iterator[Object]:
@@ -91,13 +91,20 @@ class Cluster:
 
     def may_see(self, who: Resolved, namespace: str) -> bool:
         """Whether Kubernetes lets this person get ModelPromotions in the namespace; an answer is good for ten seconds."""
-        key, now = (who.username, who.groups, namespace), time.monotonic()
+        return self._may(who, "get", namespace)
+
+    def may_audit(self, who: Resolved) -> bool:
+        """Whether this person has the verb ``audit`` on ModelPromotions in the whole cluster; an answer is good for ten seconds."""
+        return self._may(who, "audit", "")
+
+    def _may(self, who: Resolved, verb: str, namespace: str) -> bool:
+        key, now = (who.username, who.groups, verb, namespace), time.monotonic()
         with self._lock:
             known = self._seen.get(key)
         if known is not None and now - known[0] < _FRESH:
             return known[1]
         person = {"user": who.username, "groups": [*who.groups, "system:authenticated"]}
-        asked = {"group": GROUP, "resource": "modelpromotions", "verb": "get", "namespace": namespace}
+        asked = {"group": GROUP, "resource": "modelpromotions", "verb": verb, "namespace": namespace}
         try:
             allowed = apiserver.may(self._authorization, person, asked, timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from typing import Final
+from urllib.parse import urlencode
 
 from jinja2 import Environment
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from markupsafe import Markup
 from signoff.decision.meanings import REJECTS, meaning_of
 from signoff.desk.markup import environment
 from signoff.portal.desks import MOST_DECIDED, MOST_WAITING, Desk, Entry, Queue, age
+from signoff.portal.past import PER_PAGE, Asked, Page
 from signoff.portal.sessions import Session
 from signoff.record.freeze import Assurance, Document
 from signoff.record.values import parse_time
@@ -29,6 +31,7 @@ _WORDS: Final[dict[Assurance, str]] = {
     "fresh-login": "a fresh login, whose token covers what was decided",
     "passkey": "a passkey",
 }
+_HAPPENED: Final = (("", "all"), ("promoted", "promoted"), ("rejected", "rejected"), ("corrected", "revoked or annotated since"))
 _SOON, _LATER = "2", "10"
 """After how many seconds a receipt looks again: where the event is being written, and where somebody is awaited."""
 
@@ -117,6 +120,22 @@ def receipt(frame: Frame, entry: Entry, *, looks: bool) -> str:
         own=entry.own,
         words=_WORDS.__getitem__,
         moment=_moment,
+    )
+
+
+def history(frame: Frame, model: str, asked: Asked, page: Page) -> str:
+    """Return a page of a model's history."""
+    query = urlencode({"environment": asked.environment or "", "what": asked.what or "", "after": page.older or ""})
+    return _page(
+        frame,
+        "history.html.j2",
+        f"What was decided of {model}",
+        model=model,
+        asked=asked,
+        page=page,
+        choices=_HAPPENED,
+        per_page=PER_PAGE,
+        older=f"/models/{model}?{query}",
     )
 
 

@@ -20,6 +20,7 @@ from signoff.portal.app import Portal, application
 from signoff.portal.cluster import Cluster
 from signoff.portal.desks import Desks
 from signoff.portal.looking import Looking
+from signoff.portal.past import Past
 from signoff.portal.sessions import Sessions
 from signoff.portal.signing_in import SigningIn
 from signoff.start import open_archive
@@ -40,9 +41,9 @@ def run(config: PortalConfig) -> None:
     settings.connection_pool_maxsize = 32
     cluster = Cluster(client.ApiClient(settings))
     signing_in = SigningIn(config.provider, provider, _secret(config.provider.clientSecret), config.url)
-    desks = Desks(cluster, reader)
+    desks, past = Desks(cluster, reader), Past(config.cluster, cluster, reader)
     looking = Looking({"archive": reader.store.check, "API server": cluster.check}, time.monotonic)
-    portal = Portal(config.cluster, config.url, cluster, desks, signing_in, Sessions(time.monotonic), looking)
+    portal = Portal(config.cluster, config.url, cluster, desks, past, signing_in, Sessions(time.monotonic), looking)
     serve_metrics(registry, config.metrics)
     uvicorn.Server(listening(application(portal), config.listener, config.tls)).run()
 

@@ -14,6 +14,7 @@ from signoff.portal import pages
 from signoff.portal.cluster import Cluster
 from signoff.portal.desks import Desks
 from signoff.portal.looking import Looking
+from signoff.portal.past import Past
 from signoff.portal.sessions import Session, Sessions, SignedIn
 from signoff.portal.signing_in import SigningIn
 
@@ -29,6 +30,7 @@ class Portal:
     home: str
     cluster: Cluster
     desks: Desks
+    past: Past
     signing_in: SigningIn
     sessions: Sessions
     looking: Looking
