@@ -9,6 +9,7 @@
    awaited.
 5. Archive, API server or identity provider out of reach: nothing was decided, in plain words, or where that is so, that it is not known;
    pressing again is safe. Every answer is a page of ours, with our headers (`told`).
+6. What is asked and answered is described in OpenAPI (`description`), for tests: no address serves it.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from fastapi.responses import PlainTextResponse, Response
 from signoff.portal import pages
 from signoff.portal.auditing import serve_past
 from signoff.portal.deciding import serve_decisions
+from signoff.portal.description import describe, plainly
 from signoff.portal.entering import serve_signing_in
 from signoff.portal.guard import Guard
 from signoff.portal.reading import serve_desks
@@ -38,6 +40,7 @@ def application(portal: Portal) -> FastAPI:
     serve_past(app, portal)
     serve_decisions(app, portal)
     serve_signing_in(app, portal)
+    describe(app)
     return app
 
 
@@ -50,7 +53,7 @@ def _serve_plainly(app: FastAPI, portal: Portal) -> None:
         """Whether the process lives."""
         return "ok\n"
 
-    @app.get("/readyz", response_class=PlainTextResponse)
+    @app.get("/readyz", response_class=PlainTextResponse, responses={503: plainly("What does not answer")})
     async def readyz() -> Response:
         """Whether archive and API server answered when they were last asked."""
         away = portal.looking.away()

@@ -7,7 +7,7 @@ goes out to the byte under the policy of what is frozen. It is told as of now.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -18,6 +18,7 @@ from signoff.evidence.frozen import Desk, File
 from signoff.evidence.view import named, view_of
 from signoff.portal import pages
 from signoff.portal.cluster import ClusterAway, NotThere
+from signoff.portal.description import archived
 from signoff.portal.past import Asked, Past
 from signoff.portal.reading import FROZEN_POLICY
 from signoff.portal.sessions import SignedIn
@@ -31,6 +32,8 @@ _TYPES: Final = {"html": "text/html; charset=utf-8", "txt": "text/plain; charset
 _FOR_AUDITORS: Final = (
     "The event and the seals as files are for auditors, who have the verb audit: seals hold ID tokens. What they say is told here."
 )
+_FILES: Final[dict[int | str, dict[str, Any]]] = {200: archived("text/html", "text/plain", "application/json")}
+
 Id = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 FilePath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9./-]{0,299}$")]
 Model = Annotated[str, Path(pattern=_MODEL)]
@@ -56,7 +59,7 @@ def serve_past(app: FastAPI, portal: Portal) -> None:
         page = page_of(replace(drawn, standing=(*drawn.standing, *left), files=tuple(named(file) for file in files)))
         return HTMLResponse(page, headers={"Content-Security-Policy": VIEW_POLICY})
 
-    @app.get("/events/{id}/{path:path}")
+    @app.get("/events/{id}/{path:path}", response_class=Response, responses=_FILES)
     def file(person: Person, id: Id, path: FilePath) -> Response:  # noqa: A002 - the word of the record
         """A file of an event's evidence, to the byte."""
         _, files = _evidence(past, person, id)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from fastapi import FastAPI, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -24,6 +24,7 @@ from signoff.decision.meanings import meaning_of
 from signoff.errors import SignoffError
 from signoff.portal import pages
 from signoff.portal.cluster import Denied, NotKnown
+from signoff.portal.description import form
 from signoff.portal.forms import form_of
 from signoff.portal.sessions import Flow, Pending, SignedIn
 from signoff.portal.visit import Label, Person, Portal, Refused, Visit, visit_of
@@ -33,13 +34,17 @@ from signoff.record.values import Digest
 
 CLOCKS: Final = timedelta(seconds=10)
 """How far the provider's clock may be behind ours."""
+_ASKED: Final = form(
+    freeze={"type": "string"}, rendition={"type": "string"}, verdict={"enum": ["Approve", "Reject"]}, comment={"type": "string"}
+)
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {303: {"description": "To the receipt"}}
 _LOOK: Final = "Look at the desk again"
 
 
 def serve_decisions(app: FastAPI, portal: Portal) -> None:
     """Serve the form's address."""
 
-    @app.post("/desk/{namespace}/{name}/decision")
+    @app.post("/desk/{namespace}/{name}/decision", response_class=HTMLResponse, responses=_ANSWERS, openapi_extra=_ASKED)
     async def decision(request: Request, person: Person, namespace: Label, name: Label) -> Response:
         """Decide: at once, or after the login that the policy asks for."""
         form = await form_of(request)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from signoff.portal.deciding import decide_after_login
+from signoff.portal.description import page
 from signoff.portal.forms import form_of
 from signoff.portal.guard import COOKIE
 from signoff.portal.sessions import Flow
@@ -15,11 +16,15 @@ from signoff.portal.signing_in import CannotSignIn, ProviderAway
 from signoff.portal.told import LOCAL
 from signoff.portal.visit import SAFE, Portal, Refused, visit_of
 
+_BEGUN: Final[dict[int | str, dict[str, Any]]] = {403: page("You did not sign in"), 503: page("The identity provider is out of reach")}
+
+_ENDED: Final = {400: page("It is not under way"), 409: page("What it was for did not come about"), **_BEGUN}
+
 
 def serve_signing_in(app: FastAPI, portal: Portal) -> None:
     """Serve the beginning and the end of signing in, and signing out."""
 
-    @app.get("/sign-in")
+    @app.get("/sign-in", response_class=RedirectResponse, status_code=303, responses=_BEGUN)
     def sign_in(request: Request, next: Annotated[str, Query(max_length=600)] = "/") -> Response:  # noqa: A002 - the parameter's name
         """Begin to sign in."""
         _require_window(request)
@@ -28,7 +33,7 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
         portal.sessions.hold(visit_of(request).session)
         return RedirectResponse(address, status_code=303)
 
-    @app.get("/callback")
+    @app.get("/callback", response_class=RedirectResponse, status_code=303, responses=_ENDED)
     def callback(
         request: Request,
         state: Annotated[str, Query(max_length=200)] = "",
@@ -56,7 +61,7 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
         visit.session = portal.sessions.sign_in(visit.session, found)
         return RedirectResponse(flow.then, status_code=303)
 
-    @app.post("/sign-out")
+    @app.post("/sign-out", response_class=RedirectResponse, status_code=303)
     async def sign_out(request: Request) -> Response:
         """End the session."""
         await form_of(request)

@@ -8,7 +8,7 @@ what it then does not load (`desk.confinement`). Its own bytes are a file to kee
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
@@ -19,6 +19,7 @@ from signoff.portal import pages
 from signoff.portal.desks import NotFrozen
 from signoff.portal.visit import Label, Person, Portal, visit_of
 from signoff.record.values import parse_digest
+from signoff.portal.description import archived
 
 FROZEN_POLICY: Final = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; "
@@ -27,6 +28,9 @@ FROZEN_POLICY: Final = (
 Named = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 
 
+FROZEN: Final[dict[int | str, dict[str, Any]]] = {200: archived("text/html", "text/plain")}
+SHOWN: Final = {**FROZEN, 303: {"description": "To the page around the explanation"}}
+WORTH_ZIPPING: Final = 4096
 def serve_desks(app: FastAPI, portal: Portal) -> None:
     """Serve them."""
     desks = portal.desks
@@ -56,7 +60,7 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
         """The explanation as it is archived, in a frame."""
         return pages.explanation(visit_of(request).frame, desks.desk(person.who, namespace, name))
 
-    @app.get("/desk/{namespace}/{name}/explanation/shown", response_class=Response)
+    @app.get("/desk/{namespace}/{name}/explanation/shown", response_class=Response, responses=SHOWN)
     def shown(request: Request, person: Person, namespace: Label, name: Label) -> Response:
         """The explanation, confined; that it was opened is remembered."""
         if request.headers.get("sec-fetch-dest") == "document":
@@ -68,7 +72,7 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
         is_page = explanation.mediaType == "text/html"
         return _frozen(confined(content.decode()).encode() if is_page else content, explanation.mediaType)
 
-    @app.get("/desk/{namespace}/{name}/{digest}")
+    @app.get("/desk/{namespace}/{name}/{digest}", response_class=Response, responses=FROZEN)
     def frozen(request: Request, person: Person, namespace: Label, name: Label, digest: Named) -> Response:
         """A rendition of the desk, or the explanation as a file, to the byte; that the explanation was opened is remembered."""
         found = desks.desk(person.who, namespace, name)
