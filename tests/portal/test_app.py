@@ -181,6 +181,43 @@ def test_pages_of_somebody_who_is_signed_in_are_framed_by_nobody_and_what_is_fro
         assert sha256(answer.content) == digest
 
 
+TAKEN: dict[str, bool] = {
+    "gzip, deflate, br": True,
+    "GZIP": True,
+    "br;q=1.0, gzip;q=0.8, *;q=0.1": True,
+    "*": True,
+    "": False,
+    "identity": False,
+    "br": False,
+    "gzip;q=0": False,
+    "gzip; q=0.000, *": False,
+    "gzip;q=x": False,
+    "x-gzipped, notgzip": False,
+}
+
+
+@pytest.mark.parametrize("said", TAKEN)
+def test_what_is_frozen_is_compressed_for_whom_takes_it_and_decodes_to_its_bytes(house: House, said: str) -> None:
+    desk = house.desk(explanation=b"<p>Row after row.</p>" * 1000)
+    carla = house.visitor(CARLA)
+    for digest in (desk.freeze.renditions[0].digest, desk.freeze.explanation.digest):
+        answer = carla.get(f"{DESK}/{digest}", headers={"accept-encoding": said})
+        assert answer.headers.get("content-encoding") == ("gzip" if TAKEN[said] else None)
+        assert answer.headers["vary"] == "Accept-Encoding"
+        assert sha256(answer.content) == digest, "as the browser decodes it"
+        assert (int(answer.headers["content-length"]) < len(answer.content) / 3) == TAKEN[said]
+
+
+def test_no_page_with_the_sessions_token_is_compressed(house: House) -> None:
+    """A page that bears a secret and something that others choose would tell the one by the length of the other (BREACH)."""
+    house.desk()
+    carla = house.visitor(CARLA)
+    for path in ("/", DESK, f"{DESK}/receipt", f"{DESK}/explanation"):
+        answer = carla.get(path, headers={"accept-encoding": "gzip, br"})
+        assert 'name="csrf"' in answer.text
+        assert "content-encoding" not in answer.headers
+
+
 def test_a_fault_of_ours_is_a_page_with_our_headers(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     house.desk()
     carla = house.visitor(CARLA)
@@ -389,6 +426,9 @@ def test_a_sign_in_that_ends_otherwise_signs_nobody_in(house: House, bend: Calla
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/page.css"])
 def test_what_asks_nobody_is_answered_while_every_thread_waits(house: House, path: str) -> None:
+    while house.looking.away():
+        time.sleep(0.01)
+
     async def asked() -> int:
         threads = anyio.to_thread.current_default_thread_limiter()
         for _ in range(int(threads.total_tokens)):
@@ -425,9 +465,6 @@ def test_the_bytes_of_another_desk_are_not_on_this_one(house: House) -> None:
     stray = house.world.reader.freeze(other.freeze.id, other.digest)[1]
     for digest in (other.freeze.explanation.digest, *(one.digest for one in other.freeze.renditions), sha256(stray), other.digest):
         assert carla.get(f"{DESK}/{digest}").status_code == 404
-
-    while house.looking.away():
-        time.sleep(0.01)
 
 
 def test_an_explanation_is_never_the_page_itself(house: House) -> None:

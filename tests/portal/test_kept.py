@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -47,3 +50,34 @@ def test_the_same_bytes_are_hashed_once_and_no_more_is_kept_than_the_bound(world
     kept.read(other, limit=1000)
     assert sum(map(len, kept._held.values())) <= 100
     assert two not in kept._held
+
+
+def test_what_is_compressed_decodes_to_the_same_bytes_and_is_compressed_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    zipped: list[int] = []
+    compress = gzip.compress
+
+    def counted(data: bytes, **how: int) -> bytes:
+        zipped.append(len(data))
+        time.sleep(0.05)
+        return compress(data, **how)
+
+    monkeypatch.setattr("signoff.portal.kept.gzip.compress", counted)
+    content = b"<td>0.812</td>" * 1000
+    digest = write_blob(world.store, content)
+    kept = Kept(world.store)
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: kept.zipped(digest, limit=len(content)), range(8)))
+    assert {gzip.decompress(one) for one in answers} == {content}
+    assert len(answers[0]) < len(content) / 10
+    assert zipped == [len(content)]
+
+
+def test_what_was_altered_is_not_shown_compressed_either(world: World) -> None:
+    digest = write_blob(world.store, b"as it was frozen" * 1000)
+    kept = Kept(world.store, most=20_000)
+    assert gzip.decompress(kept.zipped(digest, limit=20_000)) == b"as it was frozen" * 1000
+    file = file_of(world, digest)
+    file.chmod(0o600)
+    file.write_bytes(b"as it was forged" * 1000)
+    with pytest.raises(Damaged):
+        kept.zipped(digest, limit=20_000)

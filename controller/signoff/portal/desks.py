@@ -167,6 +167,10 @@ class Desks:
         """Return the archived bytes of what is on a desk, verified."""
         return self._kept.read(document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
 
+    def zipped(self, document: Document | Explanation) -> bytes:
+        """Return the same as gzip."""
+        return self._kept.zipped(document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
+
     def entry(self, desk: Desk, who: Resolved) -> Entry:
         """Return what a desk is to somebody."""
         state = self.state(desk)

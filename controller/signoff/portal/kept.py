@@ -3,10 +3,13 @@
 1. The archive is read for each reader: what it lost or does not answer is told, and what was altered in it is never shown.
 2. Bytes are hashed when they are first read. The same bytes read again are compared with those, which costs a tenth of it and says as much.
 3. What is kept is bounded in bytes; what was read longest ago goes first.
+4. The same bytes are compressed once (gzip, RFC 1952), by one thread at a time, and kept beside them, bounded as they are. They decode to
+   what has the digest.
 """
 
 from __future__ import annotations
 
+import gzip
 from collections import OrderedDict
 from threading import Lock
 from typing import Final
@@ -16,6 +19,7 @@ from signoff.archive.store import Store
 from signoff.archive.write import read_blob
 
 MOST: Final = 64 * 1024 * 1024
+LEVEL: Final = 6
 
 
 class Kept:
@@ -25,7 +29,9 @@ class Kept:
         self._store = store
         self._most = most
         self._held: OrderedDict[str, bytes] = OrderedDict()
+        self._zipped: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
+        self._zipping = Lock()
 
     def read(self, digest: str, *, limit: int) -> bytes:
         """Return the archived bytes with this digest; raises as `read_blob`."""
@@ -37,12 +43,23 @@ class Kept:
                     self._held.move_to_end(digest)
             return known
         data = read_blob(self._store, digest, limit=limit)
-        if len(data) <= self._most:
-            self._keep(digest, data)
+        self._keep(self._held, digest, data)
         return data
 
-    def _keep(self, digest: str, data: bytes) -> None:
+    def zipped(self, digest: str, *, limit: int) -> bytes:
+        """Return the same as gzip; raises as `read`, which is asked each time."""
+        data = self.read(digest, limit=limit)
+        with self._zipping:
+            known = self._zipped.get(digest)
+            if known is None:
+                known = gzip.compress(data, compresslevel=LEVEL, mtime=0)
+                self._keep(self._zipped, digest, known)
+        return known
+
+    def _keep(self, held: OrderedDict[str, bytes], digest: str, data: bytes) -> None:
+        if len(data) > self._most:
+            return
         with self._lock:
-            self._held[digest] = data
-            while sum(map(len, self._held.values())) > self._most:
-                self._held.popitem(last=False)
+            held[digest] = data
+            while sum(map(len, held.values())) > self._most:
+                held.popitem(last=False)

@@ -4,10 +4,14 @@ What is frozen goes out to the byte, under a policy that has it run nothing, loa
 from which our cookies are out of reach. The explanation is the requester's: it is shown in a frame of ours alone, since a document that is
 itself the page may lead its reader elsewhere by a link, under our name; and confined as on the desk, since a browser opens connections for
 what it then does not load (`desk.confinement`). Its own bytes are a file to keep.
+
+It is compressed on the way where the browser takes that: what its digest is of is what it decodes to. Nothing of a request comes back in it
+and nothing secret stands in it, so that its length tells nothing (BREACH). Our own pages, which bear the session's token, never are.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import FastAPI, Path, Request
@@ -16,21 +20,23 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from signoff.desk.confinement import confined
 from signoff.desk.explanation import ENDINGS
 from signoff.portal import pages
+from signoff.portal.description import archived
 from signoff.portal.desks import NotFrozen
 from signoff.portal.visit import Label, Person, Portal, visit_of
 from signoff.record.values import parse_digest
-from signoff.portal.description import archived
 
 FROZEN_POLICY: Final = (
     "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'self'"
 )
-Named = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
-
-
 FROZEN: Final[dict[int | str, dict[str, Any]]] = {200: archived("text/html", "text/plain")}
 SHOWN: Final = {**FROZEN, 303: {"description": "To the page around the explanation"}}
 WORTH_ZIPPING: Final = 4096
+_VARIES: Final = {"Vary": "Accept-Encoding"}
+_NO_MORE: Final[Mapping[str, str]] = {}
+Named = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
+
+
 def serve_desks(app: FastAPI, portal: Portal) -> None:
     """Serve them."""
     desks = portal.desks
@@ -77,19 +83,33 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
         """A rendition of the desk, or the explanation as a file, to the byte; that the explanation was opened is remembered."""
         found = desks.desk(person.who, namespace, name)
         document = found.document(parse_digest(digest))
-        content = desks.bytes_of(document)
         if document == found.freeze.explanation:
             visit_of(request).session.opened.add(found.digest)
-            return _file(content, f"explanation-{document.digest.removeprefix('sha256:')}.{ENDINGS[document.mediaType]}")
-        return _frozen(content, document.mediaType)
+            return _file(desks.bytes_of(document), f"explanation-{document.digest.removeprefix('sha256:')}.{ENDINGS[document.mediaType]}")
+        if document.size >= WORTH_ZIPPING and accepts_gzip(request.headers.get("accept-encoding", "")):
+            return _frozen(desks.zipped(document), document.mediaType, {**_VARIES, "Content-Encoding": "gzip"})
+        return _frozen(desks.bytes_of(document), document.mediaType, _VARIES)
 
 
-def _frozen(content: bytes, media_type: str) -> Response:
+def _frozen(content: bytes, media_type: str, headers: Mapping[str, str] = _NO_MORE) -> Response:
     kind = "text/html" if media_type == "text/html" else "text/plain"
-    return Response(content, media_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": FROZEN_POLICY})
+    return Response(content, media_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": FROZEN_POLICY, **headers})
 
 
 def _file(content: bytes, name: str) -> Response:
     """Return a file to keep, which no browser draws, now or opened from a disk."""
     headers = {"Content-Security-Policy": FROZEN_POLICY, "Content-Disposition": f'attachment; filename="{name}"'}
     return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+def accepts_gzip(said: str) -> bool:
+    """Whether an ``Accept-Encoding`` header takes gzip (RFC 9110, 12.5.3): named, or by ``*``, and not with a weight of nought."""
+    weights: dict[str, float] = {}
+    for one in said.lower().split(","):
+        coding, _, parameter = one.partition(";")
+        name, _, weight = parameter.strip().partition("=")
+        try:
+            weights[coding.strip()] = float(weight) if name == "q" else 1.0
+        except ValueError:
+            weights[coding.strip()] = 0.0
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
