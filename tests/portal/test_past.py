@@ -69,6 +69,7 @@ def test_the_evidence_is_the_auditors_view_with_the_very_bytes_beside_it(house: 
     answer = auditor.get(base)
     assert answer.status_code == 200
     require_headers(answer)
+    assert "style-src 'sha256-" in answer.headers["content-security-policy"], "else it would have no style"
     for told in ("credit-scoring 2.4.0", "Carla Example", verified.digest, desk.digest, "Is it true?", "quorum", "promoted"):
         assert told in answer.text, told
     assert 'src="desk.html" sandbox=""' in answer.text
@@ -172,11 +173,13 @@ def test_what_was_altered_is_told_to_an_auditor_and_shown_to_nobody(house: House
 
 def test_an_event_that_is_not_believed_stands_in_the_auditors_history_and_in_no_other(house: House, auditor: Visitor) -> None:
     verified, other = promoted(house), promoted(house, "credit-scoring-2.4.1")
+    carla = house.visitor(CARLA)
+    assert verified.id in carla.get(HISTORY).text, "and is remembered from before"
     altered(house, layout.event(verified.id))
     page = auditor.get(HISTORY).text
     assert "not believed" in page
     assert verified.id in page
-    shown = house.visitor(CARLA).get(HISTORY).text
+    shown = carla.get(HISTORY).text
     assert (verified.id in shown, other.id in shown) == (False, True)
 
 
