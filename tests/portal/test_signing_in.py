@@ -13,7 +13,7 @@ from controlplane.idp import EmbeddedProvider
 from controlplane.lies import Lie
 from controlplane.signing_in import Forms
 from signoff.decision.consent import MAX_KEYS, consent_nonce
-from signoff.portal.deciding import CLOCKS
+from signoff.openid import CLOCKS
 from tests.portal.house import House
 
 DESK = "/desk/credit/credit-scoring-2.4.0"
@@ -150,7 +150,7 @@ def test_with_the_provider_away_nothing_is_decided_and_it_is_safe_to_try_again(h
             assert answer.status_code == 503
             assert "the identity provider does not answer" in answer.text
             assert "Nothing was decided, and it is safe to try again." in answer.text
-        house.portal.signing_in._discovered = None
+        house.portal.signing_in.client._discovered = None
         for answer in (house.visitor().get("/sign-in"), carla.press(desk)):
             assert answer.status_code == 503
             assert "Nothing was decided, and it is safe to try again." in answer.text
@@ -191,7 +191,7 @@ def test_a_discovery_document_that_leads_elsewhere_signs_nobody_in(
     house: House, provider: EmbeddedProvider, document: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = provider.discovery() | document
-    monkeypatch.setattr(house.portal.signing_in, "_get", lambda _: told)
+    monkeypatch.setattr(house.portal.signing_in.client, "_get", lambda _: told)
     answer = house.visitor().get("/sign-in")
     assert answer.status_code == 403
     assert "You did not sign in" in answer.text
@@ -210,9 +210,9 @@ KEY_SETS: dict[str, Any] = {
 def test_by_keys_that_are_none_for_signatures_nobody_is_signed_in(
     house: House, provider: EmbeddedProvider, bend: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    visitor, signing_in = house.visitor(), house.portal.signing_in
-    back, told, keys = visitor.led(visitor.to_provider(), CARLA), signing_in._get, provider.discovery()["jwks_uri"]
-    monkeypatch.setattr(signing_in, "_get", lambda asked: {"keys": bend(told(asked)["keys"])} if asked == keys else told(asked))
+    visitor, client = house.visitor(), house.portal.signing_in.client
+    back, told, keys = visitor.led(visitor.to_provider(), CARLA), client._get, provider.discovery()["jwks_uri"]
+    monkeypatch.setattr(client, "_get", lambda asked: {"keys": bend(told(asked)["keys"])} if asked == keys else told(asked))
     answer = visitor.get(back)
     assert answer.status_code == 403
     assert "You did not sign in" in answer.text

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import timedelta
 from typing import Any, Final, cast
 
 from fastapi import FastAPI, Request
@@ -22,6 +21,7 @@ from signoff.api import API_VERSION
 from signoff.decision.consent import consent_nonce
 from signoff.decision.meanings import meaning_of
 from signoff.errors import SignoffError
+from signoff.openid import was_anew
 from signoff.portal import pages
 from signoff.portal.cluster import Denied, NotKnown
 from signoff.portal.description import form
@@ -32,8 +32,6 @@ from signoff.record.canonical import Json
 from signoff.record.seal import Verdict
 from signoff.record.values import Digest
 
-CLOCKS: Final = timedelta(seconds=10)
-"""How far the provider's clock may be behind ours."""
 _ASKED: Final = form(
     freeze={"type": "string"}, rendition={"type": "string"}, verdict={"enum": ["Approve", "Reject"]}, comment={"type": "string"}
 )
@@ -90,7 +88,7 @@ def decide_after_login(visit: Visit, found: SignedIn, pending: Pending, pressed:
     if person is None or not person.who.principal.is_same(found.who.principal):
         told = f"You pressed as somebody else than {found.who.principal.name}, who signed in now. Nothing was decided."
         raise Refused(403, "Another person signed in", told, back)
-    if found.login.signed_in < pressed.begun - CLOCKS:
+    if not was_anew(found.login, pressed.begun):
         told = (
             f"You signed in at {found.login.signed_in:%H:%M:%S} UTC, before you pressed at {pressed.begun:%H:%M:%S}: the identity provider "
             "did not ask you anew, or its clock is behind. Nothing was decided. Sign out there and press again, or ask whoever runs it."

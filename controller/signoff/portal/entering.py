@@ -7,12 +7,12 @@ from typing import Annotated, Any, Final
 from fastapi import FastAPI, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
+from signoff.openid import CannotSignIn, ProviderAway
 from signoff.portal.deciding import decide_after_login
 from signoff.portal.description import page
 from signoff.portal.forms import form_of
 from signoff.portal.guard import COOKIE
 from signoff.portal.sessions import Flow
-from signoff.portal.signing_in import CannotSignIn, ProviderAway
 from signoff.portal.told import LOCAL
 from signoff.portal.visit import SAFE, Portal, Refused, visit_of
 

@@ -12,10 +12,10 @@ from starlette.exceptions import HTTPException
 
 from signoff.archive.store import ArchiveError, Missing
 from signoff.errors import SignoffError
+from signoff.openid import CannotSignIn, ProviderAway
 from signoff.portal import pages
 from signoff.portal.cluster import ClusterAway, NotThere
 from signoff.portal.desks import NotFrozen
-from signoff.portal.signing_in import CannotSignIn, ProviderAway
 from signoff.portal.visit import SAFE, NotSignedIn, Portal, Refused, visit_of
 
 LOCAL: Final = re.compile(r"/(?!/)[A-Za-z0-9._~/:-]*")
