@@ -2,7 +2,7 @@
 
 Rules:
 
-1. Authorization code with PKCE (S256) alone, for one confidential client; the pages and endpoints are in `idp_pages`.
+1. Authorization code with PKCE (S256) alone, for a confidential client and a public one; the pages and endpoints are in `idp_pages`.
 2. A code lives a minute, is spent by the first who shows it, right or wrong, and serves the client and address it was made for.
 3. A person is asked for the password when there is no session, at `prompt=login`, and when the session's login is older than `max_age`.
    Only then does `auth_time` move.
@@ -71,6 +71,7 @@ class EmbeddedProvider(Provider):
         self.people = people
         self.algorithm = algorithm
         self.redirect_uris: set[str] = set()
+        self.loopback_uris: set[str] = set()
         self.sessions: dict[str, Session] = {}
         self.waiting: dict[str, tuple[str, Request]] = {}
         self.lies: frozenset[Lie] = frozenset()
@@ -128,6 +129,10 @@ class EmbeddedProvider(Provider):
         """See `Provider`."""
         self.redirect_uris.add(redirect_uri)
 
+    def allow_public(self, redirect_uri: str) -> None:
+        """See `Provider`."""
+        self.loopback_uris.add(redirect_uri)
+
     def end_sessions(self, email: str) -> None:
         """See `Provider`."""
         self.sessions = {key: session for key, session in self.sessions.items() if session.person.email != email}
@@ -152,7 +157,7 @@ class EmbeddedProvider(Provider):
     def id_token(self, email: str, *, nonce: str | None = None, auth_time: int | None = None, **changes: object) -> str:
         """An ID token for somebody without a login, with `changes` to its claims: for tests of what is done with tokens."""
         session = Session(self.people[email], int(time.time()) if auth_time is None else auth_time)
-        return self._token(session, nonce, changes)
+        return self._token(session, nonce, self.client_id, changes)
 
     def sign_in(self, email: str, password: str) -> Session | None:
         """A new session for whoever knows the password."""
@@ -182,10 +187,10 @@ class EmbeddedProvider(Provider):
 
     def token_for(self, grant: Grant) -> str:
         """The ID token that the code of this grant is worth."""
-        return self._token(grant.session, grant.request.nonce, {})
+        return self._token(grant.session, grant.request.nonce, grant.request.client, {})
 
-    def _token(self, session: Session, nonce: str | None, changes: Mapping[str, object]) -> str:
-        said = tokens.claims(self.issuer, self.client_id, session.person, nonce, session.auth_time, session.id)
+    def _token(self, session: Session, nonce: str | None, client: str, changes: Mapping[str, object]) -> str:
+        said = tokens.claims(self.issuer, client, session.person, nonce, session.auth_time, session.id)
         other = next(person for email, person in self.people.items() if email != session.person.email)
         return tokens.signed(tokens.bent(said, self.lies, other) | dict(changes), self._keys[0], self.algorithm, self.lies)
 

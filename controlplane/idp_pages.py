@@ -3,7 +3,8 @@
 Rules:
 
 1. An unknown client or address gets a page and is sent nowhere. Any other error goes back to the client, with its `state`.
-2. An address is allowed letter by letter or not at all. A parameter given twice is an error.
+2. An address is allowed letter by letter or not at all, but for the port of a public client's loopback address. A parameter given twice is
+   an error.
 3. A login form belongs to the browser that asked for it: a cookie and the form's handle must fit together.
 4. Pages run no script and take nothing from elsewhere; forms lead here, and on to the client's own origin alone.
 5. Each answer that leads back names its issuer (RFC 9207).
@@ -22,7 +23,7 @@ from starlette.applications import Starlette
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from controlplane.idp_requests import Refused, Request, challenge, form, in_order, once
+from controlplane.idp_requests import Refused, Request, challenge, form, in_order, once, without_port
 from controlplane.lies import ELSEWHERE, Lie
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Pages:
                 "grant_types_supported": ["authorization_code"],
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": [self._provider.algorithm],
-                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
                 "code_challenge_methods_supported": ["S256"],
                 "prompt_values_supported": ["none", "login"],
                 "scopes_supported": ["openid", "email", "profile"],
@@ -133,31 +134,37 @@ class Pages:
         """Exchange a code for an ID token."""
         try:
             given = await form(http)
-            self._check_secret(http.headers.get("authorization", ""), given)
-            grant = self._granted(given)
+            client = self._client_of(http.headers.get("authorization", ""), given)
+            grant = self._granted(given, client)
         except Refused as refused:
             return _json({"error": refused.error, "error_description": refused.words}, refused.status)
         access = secrets.token_urlsafe(32)  # opens nothing: there is no endpoint that takes it
         return _json({"access_token": access, "token_type": "Bearer", "expires_in": 60, "id_token": self._provider.token_for(grant)})
 
-    def _granted(self, given: Mapping[str, str]) -> Grant:
+    def _granted(self, given: Mapping[str, str], client: str) -> Grant:
         if given.get("grant_type") != "authorization_code":
             raise Refused("unsupported_grant_type", "this provider grants for authorization codes alone")
         grant = self._provider.spend(given.get("code", ""))
-        if grant is None or grant.request.redirect_uri != given.get("redirect_uri"):
+        if grant is None or (grant.request.redirect_uri, grant.request.client) != (given.get("redirect_uri"), client):
             raise Refused("invalid_grant", "no such code for this address: unknown, used or too old")
         if not secrets.compare_digest(challenge(given.get("code_verifier", "")), grant.request.challenge):
             raise Refused("invalid_grant", "the code_verifier is not the one of the request")
         return grant
 
     def _check_client(self, asked: Mapping[str, str]) -> None:
-        if asked.get("client_id") != self._provider.client_id:
+        client, address = asked.get("client_id"), asked.get("redirect_uri", "")
+        if client not in {self._provider.client_id, self._provider.public_client_id}:
             raise Refused("invalid_client", "no such client")
-        if asked.get("redirect_uri") not in self._provider.redirect_uris:
+        public = client == self._provider.public_client_id
+        allowed = self._provider.loopback_uris if public else self._provider.redirect_uris
+        if (without_port(address) if public else address) not in allowed:
             raise Refused("invalid_request", "this client has no such redirect_uri")
 
-    def _check_secret(self, header: str, given: Mapping[str, str]) -> None:
+    def _client_of(self, header: str, given: Mapping[str, str]) -> str:
+        """The client that shows a code: by its secret, or the public one, which has none."""
         client, secret = given.get("client_id", ""), given.get("client_secret", "")
+        if not header and not secret and client == self._provider.public_client_id:
+            return client
         kind, _, encoded = header.partition(" ")
         if kind.lower() == "basic":
             try:
@@ -168,6 +175,7 @@ class Pages:
         known = secrets.compare_digest(client.encode(), self._provider.client_id.encode())
         if not secrets.compare_digest(secret.encode(), self._provider.client_secret.encode()) or not known:
             raise Refused("invalid_client", "client_id or client_secret is wrong", 401)
+        return client
 
     def _will_do(self, request: Request, session: Session) -> bool:
         if Lie.UNASKED in self._provider.lies:

@@ -22,6 +22,7 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 class Request:
     """An authorization request that was found to be in order."""
 
+    client: str
     redirect_uri: str
     state: str | None
     nonce: str | None
@@ -78,6 +79,7 @@ def in_order(asked: Mapping[str, str]) -> Request:
     if age and not re.fullmatch("[0-9]{1,9}", age):
         raise Refused("invalid_request", "max_age is a number of seconds")
     return Request(
+        client=asked["client_id"],
         redirect_uri=asked["redirect_uri"],
         state=asked.get("state"),
         nonce=asked.get("nonce"),
@@ -86,6 +88,11 @@ def in_order(asked: Mapping[str, str]) -> Request:
         prompt=prompt,
         max_age=int(age) if age else None,
     )
+
+
+def without_port(address: str) -> str:
+    """A loopback address without its port; any other address as it is."""
+    return re.sub(r"^(http://127[.]0[.]0[.]1):[0-9]{1,5}(?=/)", r"\1", address)
 
 
 def challenge(verifier: str) -> str:

@@ -21,7 +21,7 @@ from joserfc.jwk import RSAKey
 from controlplane.errors import ComponentError
 from controlplane.keycloak_dist import ADMIN, admin_password, keycloak, lay_out
 from controlplane.keycloak_java import is_ready, java_command, start_arguments
-from controlplane.keycloak_realm import REALM
+from controlplane.keycloak_realm import REALM, public_client
 from controlplane.oidc import Provider
 from controlplane.pki import Authority
 from controlplane.ports import LOOPBACK, free_ports
@@ -94,6 +94,15 @@ class Keycloak(Provider):
         [client] = self._admin("GET", f"clients?clientId={self.client_id}")
         if redirect_uri not in client["redirectUris"]:
             self._admin("PUT", f"clients/{client['id']}", client | {"redirectUris": [*client["redirectUris"], redirect_uri]})
+
+    def allow_public(self, redirect_uri: str) -> None:
+        """See `Provider`. The client is made when the first address is allowed: the prepared realm does without."""
+        found = self._admin("GET", f"clients?clientId={self.public_client_id}")
+        if not found:
+            self._admin("POST", "clients", public_client(self.public_client_id, redirect_uri))
+        elif redirect_uri not in found[0]["redirectUris"]:
+            added = [*found[0]["redirectUris"], redirect_uri]
+            self._admin("PUT", f"clients/{found[0]['id']}", found[0] | {"redirectUris": added})
 
     def end_sessions(self, email: str) -> None:
         """See `Provider`."""

@@ -50,12 +50,32 @@ def _client() -> dict[str, Any]:
         "directAccessGrantsEnabled": False,
         "redirectUris": [],  # `allow` adds them: an address is allowed letter by letter
         "attributes": {"pkce.code.challenge.method": "S256"},
-        "protocolMappers": [
-            {
-                "name": "groups",
-                "protocol": "openid-connect",
-                "protocolMapper": "oidc-group-membership-mapper",
-                "config": {"claim.name": "groups", "full.path": "false", "id.token.claim": "true", "access.token.claim": "false"},
-            }
-        ],
+        "protocolMappers": _mappers(),
     }
+
+
+def public_client(client_id: str, redirect_uri: str) -> dict[str, Any]:
+    """A public client for programs at a terminal, as a document of the administration. Of a loopback address that names no port Keycloak
+    allows every port.
+    """
+    return {
+        "clientId": client_id,
+        "enabled": True,
+        "publicClient": True,
+        "standardFlowEnabled": True,
+        "directAccessGrantsEnabled": False,
+        "redirectUris": [redirect_uri],
+        "attributes": {"pkce.code.challenge.method": "S256"},
+        "protocolMappers": _mappers(),
+    }
+
+
+def _mappers() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": "groups",
+            "protocol": "openid-connect",
+            "protocolMapper": "oidc-group-membership-mapper",
+            "config": {"claim.name": "groups", "full.path": "false", "id.token.claim": "true", "access.token.claim": "false"},
+        }
+    ]

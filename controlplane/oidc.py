@@ -4,6 +4,8 @@ Rules:
 
 1. It answers on the loopback interface alone, over TLS by an authority of its own: `ca` is the only thing that a client need trust.
 2. It knows the people of `controlplane.people`, and one client, whose redirect addresses are those that `allow` was told, and no others.
+   A second client is a public one, for programs at a terminal: people are led back to the loopback addresses that `allow_public` was told,
+   on any port (RFC 8252, section 7.3).
 3. Its id, its secret and the people's subjects are the same everywhere, so that a test runs at either provider.
 """
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from controlplane.people import Person
 
 CLIENT_ID: Final = "signoff"
+PUBLIC_CLIENT_ID: Final = "signoff-cli"
 CLIENT_SECRET: Final = "of-a-provider-on-loopback"  # noqa: S105 - a throw-away provider's
 ANSWER_SECONDS: Final = 30.0
 
@@ -34,6 +37,7 @@ class Provider(ABC):
 
     client_id: str = CLIENT_ID
     client_secret: str = CLIENT_SECRET
+    public_client_id: str = PUBLIC_CLIENT_ID
     people: Mapping[str, Person] = PEOPLE
 
     def __enter__(self) -> Self:
@@ -68,6 +72,10 @@ class Provider(ABC):
     @abstractmethod
     def allow(self, redirect_uri: str) -> None:
         """Let the client be answered at this address, exactly, besides those allowed before."""
+
+    @abstractmethod
+    def allow_public(self, redirect_uri: str) -> None:
+        """Have the public client, and let it be answered at this loopback address, which names no port, on any port."""
 
     @abstractmethod
     def end_sessions(self, email: str) -> None:

@@ -189,6 +189,49 @@ def test_address_keys_and_sessions_outlive_a_restart(provider: Provider) -> None
     assert verified(provider, before.id_token)["iss"] == verified(provider, after.id_token)["iss"]
 
 
+LOOPBACK = "http://127.0.0.1/callback"
+
+
+def public_code(provider: Provider, asked: Asked) -> str:
+    parameters = urlencode(asked.parameters(provider.public_client_id))
+    with Forms(provider) as browser:
+        sent_to, _ = browser.lead(f"{provider.discovery()['authorization_endpoint']}?{parameters}", CARLA, asked.redirect_uri)
+    return dict(parse_qsl(urlsplit(sent_to).query))["code"]
+
+
+def spent(provider: Provider, code: str, asked: Asked, **changes: str) -> Any:
+    """What the public client, which has no secret, gets for a code."""
+    given = {"grant_type": "authorization_code", "code": code, "redirect_uri": asked.redirect_uri, "code_verifier": asked.verifier}
+    with provider.http() as client:
+        return client.post(provider.discovery()["token_endpoint"], data=given | {"client_id": provider.public_client_id} | changes)
+
+
+def test_the_public_client_is_led_back_to_any_port_and_needs_no_secret(provider: Provider) -> None:
+    provider.allow_public(LOOPBACK)
+    for port in (40001, 50002):
+        asked = Asked(f"http://127.0.0.1:{port}/callback", nonce="chosen", prompt="login")
+        token = spent(provider, public_code(provider, asked), asked).json()["id_token"]
+        claims = verified(provider, token)
+        assert (claims["aud"], claims["nonce"], claims["email"]) == ("signoff-cli", "chosen", CARLA)
+        assert claims["groups"] == ["model-approvers"]
+
+
+def test_the_public_clients_code_is_bound_by_pkce_and_to_its_port(provider: Provider) -> None:
+    provider.allow_public(LOOPBACK)
+    asked = Asked("http://127.0.0.1:40001/callback")
+    for changes in ({"code_verifier": "x" * 64}, {"redirect_uri": "http://127.0.0.1:50002/callback"}, {"client_id": "signoff"}):
+        assert spent(provider, public_code(provider, asked), asked, **changes).status_code in (400, 401), changes
+
+
+@pytest.mark.parametrize(
+    "address", ["http://127.0.0.1:40001/", "http://evil.example:40001/callback", "http://127.0.0.1.evil.example/callback"]
+)
+def test_the_public_client_is_led_nowhere_else(provider: Provider, address: str) -> None:
+    provider.allow_public(LOOPBACK)
+    status, answer = asked_plainly(provider, {"client_id": provider.public_client_id, "redirect_uri": address})
+    assert (status, answer) == (400, {})
+
+
 @pytest.mark.keycloak
 def test_it_listens_on_loopback_alone(keycloak: Keycloak) -> None:
     sockets = {path.readlink().name for path in Path(f"/proc/{keycloak.pid}/fd").iterdir() if path.is_symlink()}
