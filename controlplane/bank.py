@@ -40,13 +40,16 @@ from controlplane.processes import Component
 from controlplane.roles import bindings
 from controlplane.seaweed import ObjectStore
 
-__all__ = ["ANA", "BEN", "CARLA", "DAVID", "ERIK", "GROUPS", "PAULA", "PETRA", "PIA", "RITA", "Bank"]
+__all__ = ["ANA", "BEN", "CARLA", "DAVID", "ERIK", "GROUPS", "OIDC", "PAULA", "PETRA", "PIA", "RITA", "Bank"]
 
 ROOT: Final = Path(__file__).parent.parent
 CLUSTER: Final = "demo"
 NAMESPACE: Final = "signoff-system"
 PEOPLE_ISSUER: Final = "https://pki.bank.example"
 SERVICE_ISSUER: Final = "https://kubernetes.demo.bank.example"
+
+OIDC: Final = "oidc:"
+TERMINAL: Final = "http://127.0.0.1/callback"
 
 BUCKET: Final = "evidence"
 INIT_TRIES: Final = 3
@@ -63,7 +66,8 @@ class Bank:
     with a certificate of `ControlPlane.serving_certificate`; to the object store without). Without `start` the processes' configuration
     files are written (`<name>.yaml`), and the processes are left to the caller.
 
-    With `portal` people decide in the browser as well: by this identity provider, whom the trust file then names.
+    With `portal` people decide in the browser as well: by this identity provider, whom the trust file then names. At the terminal they are
+    then known as the same, too, if they are called by their name behind `OIDC`, as the API server would call them by the provider's tokens.
 
     With `shares` this one has another bank's archive: under the same cluster name it is that cluster made anew, with its keys and its trust
     file; under another name it has keys of its own, trusted for its `environment` (`trust` then is the version that names them).
@@ -152,8 +156,8 @@ class Bank:
         return self.control_plane.kubectl(*args, kubeconfig=self.kubeconfig(who), check=check, input=stdin)
 
     def kubeconfig(self, who: str) -> Path:
-        """Return the kubeconfig of a person."""
-        return self.control_plane.kubeconfig_for(who, GROUPS[who])
+        """Return the kubeconfig of a person; behind `OIDC`, of the same one as the identity provider knows them."""
+        return self.control_plane.kubeconfig_for(who, GROUPS[who.removeprefix(OIDC)])
 
     def signoff(
         self, *args: str, who: str | None = None, stdin: str | None = None, timeout: float = 90
@@ -171,6 +175,7 @@ class Bank:
     def settings(self) -> dict[str, str]:
         """Return the environment in which ``signoff`` finds archive, trust file and cluster."""
         where = {"SIGNOFF_ARCHIVE": self.archive, "SIGNOFF_TRUST": self.trust, "SIGNOFF_CLUSTER": self.cluster}
+        where |= {"SIGNOFF_PROVIDER_CA": str(self._provider.ca)} if self._provider is not None else {}
         return where | self.rights("reader")
 
     def rights(self, who: Literal["admin", "writer", "reader"]) -> dict[str, str]:
@@ -268,13 +273,15 @@ class Bank:
             self._trust_provider(self._provider)
 
     def _trust_provider(self, provider: Provider) -> None:
-        said = ("--client", provider.client_id, "--subject-claim", "email", "--groups-claim", "groups")
+        clients = ("--client", provider.client_id, "--client", provider.public_client_id)
+        said = (*clients, "--subject-claim", "email", "--groups-claim", "groups")
         environment = os.environ | self.settings() | self.rights("writer")
         added = self._run(environment, "trust", "add-provider", provider.issuer, *said, "-o", "json")
         if added.returncode:
             raise ControlPlaneError(f"signoff trust add-provider failed: {added.stderr.strip()}")
         self.trust = str(yaml.safe_load(added.stdout)["trust"])
         provider.allow(f"{self.portal_url}/callback")
+        provider.allow_public(TERMINAL)
 
     def _join(self) -> None:
         """Trust keys of this cluster's own, for its environment, in the archive that it shares; the others learn of them by `follow`."""
@@ -343,10 +350,7 @@ class Bank:
             **self._common("webhook", name),
             "replicas": len(self.webhooks),
             "sealKey": str(self.keys / "seal.key"),
-            "issuers": [
-                {"issuer": PEOPLE_ISSUER, "credential": "X509SHA256", "kind": "person"},
-                {"issuer": SERVICE_ISSUER, "usernamePrefix": "system:serviceaccount:", "credential": "JTI", "kind": "service"},
-            ],
+            "issuers": self._issuers(),
             "tls": {"certificate": str(certificate), "key": str(key)},
             "gateListener": {"host": LOOPBACK, "port": self._ports[name][0]},
             "drainSeconds": 0,
@@ -359,6 +363,13 @@ class Bank:
             **self._identity(),
             **self._webhook_changes,
         }
+
+    def _issuers(self) -> list[dict[str, str]]:
+        """Return who vouches for whom at the API server."""
+        people = {"credential": "X509SHA256", "kind": "person"}
+        signed_in = [{"issuer": self._provider.issuer, "usernamePrefix": OIDC, **people}] if self._provider is not None else []
+        services = {"issuer": SERVICE_ISSUER, "usernamePrefix": "system:serviceaccount:", "credential": "JTI", "kind": "service"}
+        return [{"issuer": PEOPLE_ISSUER, **people}, *signed_in, services]
 
     def _identity(self) -> dict[str, Any]:
         """Return what the door is told of the provider and the portal."""

@@ -1,10 +1,14 @@
-"""`signoff approve` and `signoff reject`: look at the frozen desk, decide, and wait for the event."""
+"""`signoff approve` and `signoff reject`: look at the frozen desk, decide, and wait for the event.
+
+Where the policy asks for more than the API server's word, or the caller wants it so, they sign in anew once they have decided.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Final
 
@@ -17,12 +21,14 @@ from signoff.evidence.times import moment
 if TYPE_CHECKING:  # the API server's client takes a second to import
     from signoff.cli.deciding import Desk, Sealed, Verdict
     from signoff.record.seal import Decided
+    from signoff.record.trust import Trust
     from signoff.verify.verifier import Verified
 
 _EXAMPLES: Final = """
 signoff approve credit-scoring-2.4.0 -n credit
 signoff approve credit-scoring-2.4.0 -n credit --comment 'Cut-off for the self-employed stays at 620.'
 signoff approve credit-scoring-2.4.0 -n credit --delegation carla-in-august
+signoff approve credit-scoring-2.4.0 -n credit --sign-in --no-browser
 kubectl signoff approve credit-scoring-2.4.0 -n credit
 """
 _DONE: Final = {"Approve": "approved", "Reject": "rejected"}
@@ -44,6 +50,11 @@ class Press:
     trust: str
     kubeconfig: str | None
     context: str | None
+    sign_in: bool = False
+    no_browser: bool = False
+    issuer: str | None = None
+    client: str = ""
+    provider_ca: str | None = None
 
 
 def decision_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -53,6 +64,11 @@ def decision_options(function: Callable[..., int]) -> Callable[..., int]:
         options.kubeconfig(),
         options.trust(),
         options.archive(),
+        options.provider_ca(),
+        options.client(),
+        options.issuer(),
+        click.option("--no-browser", is_flag=True, help="Print the address at which to sign in, and open nothing."),
+        click.option("--sign-in", is_flag=True, help="Sign in anew for this decision, also where the policy does not ask for it."),
         click.option("--timeout", type=click.FloatRange(0, 3600), default=60, show_default=True, metavar="SECONDS", help="For the event."),
         click.option("--yes", is_flag=True, help="Do not ask; the desk is printed all the same."),
         click.option("--comment", metavar="TEXT", help="A remark for the record."),
@@ -73,6 +89,9 @@ def decision_options(function: Callable[..., int]) -> Callable[..., int]:
 )
 def command(**given: object) -> int:
     """Show the frozen desk of the ModelPromotion NAME, approve it, and wait for its event.
+
+    Where the policy asks for a sign-in (assurance), the browser opens once you have decided, and you sign in anew, as whoever you are to
+    kubectl; without that nothing is decided.
 
     "approved" is printed only once the event is in the archive and verifies. Pressing again is always safe.
 
@@ -101,12 +120,15 @@ def press(wanted: Press) -> int:
         shown = deciding.desk(reader, promotion, namespace, wanted.name)
     except ArchiveError as error:
         raise deciding.safe(error) from None
+    login = _login(wanted, shown, reader.trust)
     _show(shown)
     if not wanted.yes and not _sure(shown, wanted.verdict):
         click.echo("nothing was decided", err=True)
         return 1
+    token = login(cluster.username()) if login is not None else None
+    meaning = _meaning(wanted, shown)
     try:
-        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, _meaning(wanted, shown), wanted.comment, wanted.delegation)
+        sealed = deciding.decide(cluster, reader, shown, wanted.verdict, meaning, wanted.comment, wanted.delegation, token)
     except Denied as error:
         complain(str(error))
         return 1
@@ -125,6 +147,16 @@ def press(wanted: Press) -> int:
 def _meaning(wanted: Press, shown: Desk) -> str:
     """Return what the signature means: what was said, or what the tier makes of it."""
     return wanted.meaning if wanted.meaning is not None else meaning_of(shown.freeze.route.tier, wanted.verdict)
+
+
+def _login(wanted: Press, shown: Desk, trust: Trust) -> Callable[[str], str] | None:
+    """Return what signs somebody in for this decision: it takes their username and gives an ID token. None where nobody asks for that."""
+    if shown.freeze.route.requirement.assurance == "api-server" and not wanted.sign_in:
+        return None
+    from signoff.cli import fresh_login  # noqa: PLC0415 - it brings a listener and a client along
+
+    client = fresh_login.client_for(shown, trust, fresh_login.Way(wanted.issuer, wanted.client, wanted.provider_ca))
+    return partial(fresh_login.token_for, shown, wanted.verdict, client, browser=not wanted.no_browser)
 
 
 def _show(shown: Desk) -> None:

@@ -104,9 +104,18 @@ def desk(reader: Reader, promotion: Object, namespace: str, name: str) -> Desk:
 
 
 def decide(
-    cluster: Cluster, reader: Reader, shown: Desk, verdict: Verdict, meaning: str, comment: str | None, delegation: str | None = None
+    cluster: Cluster,
+    reader: Reader,
+    shown: Desk,
+    verdict: Verdict,
+    meaning: str,
+    comment: str | None,
+    delegation: str | None = None,
+    token: str | None = None,
 ) -> Sealed:
-    """Create the decision and return its seal, out of the archive; `Denied` in admission's words (rule 3)."""
+    """Create the decision and return its seal, out of the archive; `Denied` in admission's words (rule 3). ``token`` is the ID token of a
+    login for it.
+    """
     name = decision_name(shown, cluster.username())
     spec: dict[str, Json] = {
         "promotion": shown.name,
@@ -118,6 +127,7 @@ def decide(
         # What was printed holds the explanation, and tier 1 asks that whoever approves says so.
         **({"explanationOpened": True} if verdict == "Approve" and shown.freeze.route.tier == "tier-1" else {}),
         **({"delegation": delegation} if delegation is not None else {}),
+        **({"consent": {"idToken": token}} if token is not None else {}),
     }
     manifest: Object = {
         "apiVersion": API_VERSION,

@@ -62,6 +62,41 @@ def context() -> Option[Any]:
     return click.option("--context", metavar="NAME", help="The context of the kubeconfig to use.")
 
 
+def issuer() -> Option[Any]:
+    """Return ``--issuer``."""
+    return click.option(
+        "--issuer",
+        metavar="URL",
+        envvar="SIGNOFF_ISSUER",
+        show_envvar=True,
+        help="The identity provider to sign in at; default: the only one of the trust file.",
+    )
+
+
+def client() -> Option[Any]:
+    """Return ``--client``."""
+    return click.option(
+        "--client",
+        metavar="ID",
+        envvar="SIGNOFF_CLIENT",
+        show_envvar=True,
+        default="signoff-cli",
+        show_default=True,
+        help="This command's public client there; the trust file names it.",
+    )
+
+
+def provider_ca() -> Option[Any]:
+    """Return ``--provider-ca``."""
+    return click.option(
+        "--provider-ca",
+        metavar="FILE",
+        envvar="SIGNOFF_PROVIDER_CA",
+        show_envvar=True,
+        help="The CA of the provider's certificate, PEM; default: this machine's.",
+    )
+
+
 def exemptions() -> Option[Any]:
     """Return ``--exemptions``."""
     return click.option(

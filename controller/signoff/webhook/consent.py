@@ -51,8 +51,8 @@ ASKED_AGAIN: Final = 5.0
 _SAFE: Final = "nothing was decided; it is safe to press again"
 _WHERE: Final = "spec.consent.idToken"
 _MENDS: Final[Mapping[str, str]] = {
-    "session": "sign in: decide in the portal",
-    "fresh-login": "sign in anew for this very decision: in the portal",
+    "session": "sign in: decide in the portal, or with kubectl signoff approve",
+    "fresh-login": "sign in anew for this very decision: in the portal, or with kubectl signoff approve",
 }
 
 
@@ -169,11 +169,11 @@ def _whose(providers: Providers, sender: Resolved, login: Login) -> Resolved:
     if providers.is_portal(sender):
         return person_of(login, providers.settings_of(login.identity.issuer).usernamePrefix, _WHERE)
     if not login.identity.is_same(sender.principal):
-        raise Unproven(
-            f"the ID token is of {login.identity.subject} ({login.identity.issuer}), and you are {sender.principal.subject}",
-            where=_WHERE,
-            mend="sign in as yourself",
-        )
+        you = sender.principal
+        what = f"the ID token is of {login.identity.subject} ({login.identity.issuer}), and you are {you.subject} ({you.issuer})"
+        same = login.identity.subject == you.subject
+        mend = "ask whoever runs signoff to have one issuer vouch for you in both places" if same else "sign in as yourself"
+        raise Unproven(what, where=_WHERE, mend=mend)
     return sender
 
 
