@@ -119,6 +119,24 @@ def test_nobody_signs_in_before_they_have_decided(asked: Office, bank: Bank, pro
     assert terminal.ended() == 0, terminal.err
 
 
+def test_pressing_twice_is_one_decision_each_with_a_login_of_its_own(
+    office: Office, bank: Bank, provider: EmbeddedProvider, tmp_path: Path
+) -> None:
+    two = {"quorum": 2, "roles": [{"name": "approver", "count": 2, "groups": ["model-approvers"]}]}
+    bank.kubectl(PAULA, "apply", "-f", "-", stdin=policy(office.model, assurance="fresh-login", **two))
+    office.frozen()
+    for told in ("your decision is sealed, awaiting", "your decision is sealed already, awaiting"):
+        terminal = approve(bank, tmp_path, office)
+        sign_in(provider, terminal.address(), CARLA)
+        assert terminal.ended() == 0, terminal.err
+        assert told in terminal.out
+    assert len(seals(office)) == 1
+    terminal = approve(bank, tmp_path, office, who=f"{OIDC}{DAVID}")
+    sign_in(provider, terminal.address(), DAVID)
+    assert terminal.ended() == 0, terminal.err
+    assert "approved  " in terminal.out
+
+
 def test_the_systems_browser_is_opened(asked: Office, bank: Bank, tmp_path: Path) -> None:
     played = f"{sys.executable} {Path(__file__).parent / 'played_browser.py'} %s"
     terminal = approve(bank, tmp_path, asked, "--yes", BROWSER=played, PLAYED=CARLA)
