@@ -9,7 +9,7 @@ import pytest
 from archive_fixture import Site
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import ReadTimeoutError
-from world import CARLA, DAVID, NAME, SPEC
+from world import CARLA, DAVID, NAME, POLICY, SPEC
 
 from signoff.archive import layout
 from signoff.archive.store import Missing
@@ -41,6 +41,16 @@ def test_exactly_these_bytes_are_printed(site: Site) -> None:
     site.capfd.readouterr()
     approve._show(desk)
     assert site.capfd.readouterr().out.encode() == desk.text
+
+
+@pytest.mark.parametrize("tier", ["tier-1", "tier-2"])
+def test_in_tier_1_who_approves_says_that_they_have_read_it(site: Site, tier: str) -> None:
+    text = {"rules": [{"name": "all", "tier": tier}], "tiers": {tier: POLICY["tiers"]["tier-2"]}}
+    desk = shown(site, site.frozen(policies=(site.world.publish("credit-models", {**POLICY, **text}),)))
+    given = {"name": NAME, "namespace": "credit", "verdict": "Approve", "comment": None, "delegation": None, "kubeconfig": None}
+    given |= {"context": None, "archive": "", "trust": "", "timeout": 1.0, "yes": True}
+    assert ("I have read this desk" in approve._meaning(approve.Press(meaning=None, **given), desk)) == (tier == "tier-1")
+    assert approve._meaning(approve.Press(meaning="As agreed.", **given), desk) == "As agreed."
 
 
 def test_without_a_freeze_nothing_is_decided(site: Site) -> None:
