@@ -165,6 +165,7 @@ class World:
                 live=live,
                 explanation=example_explanation(),
                 origin="the example",
+                approved=self.reader.last_approved(live) if derived else None,
             )
         )
         for content in (example_explanation(), *(one.content for one in frozen.renditions)):

@@ -109,6 +109,7 @@ class Year:
                 live=live,
                 explanation=example_explanation(),
                 origin="the example",
+                approved=self.world.reader.last_approved(live),
             )
         )
         for content in (example_explanation(), *(one.content for one in frozen.renditions)):

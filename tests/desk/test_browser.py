@@ -5,12 +5,14 @@ What leaves is counted by a listener at the other end, not by what the browser s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
+from axe_playwright_python.sync_playwright import Axe
 from browsing import PAIRS, Listener, contrast, launched
 from builders import example_explanation, example_shown, explained
 from desks import DESKS
@@ -23,6 +25,9 @@ pytestmark = pytest.mark.browser
 HOSTILE: dict[str, str] = yaml.safe_load((Path(__file__).parent / "hostile.yaml").read_text(encoding="utf-8"))
 FRAME = ["class", "height", "referrerpolicy", "sandbox", "srcdoc", "title", "width"]
 BAIT = "#bait"
+RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
+# A frame that runs no script cannot be looked into; what it holds is the requester's.
+OPTIONS = {"iframes": False, "runOnly": {"type": "tag", "values": list(RULES)}}
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +87,7 @@ def test_hostile_explanation(case: str, media_type: str, browser: Browser, liste
         _bite(page)
         assert page.title() == "May credit-scoring 2.4.0 run in production?"
         assert page.url == file.as_uri()
-        assert page.locator("section").count() == (13 if media_type == "text/html" else 12), "nothing broke out of its place"
+        assert page.locator("section").count() == (14 if media_type == "text/html" else 13), "nothing broke out of its place"
         assert page.locator("script, form, base, object, embed, img, link").count() == 0
         attributes = page.evaluate("[...document.querySelectorAll('iframe')].map(one => one.getAttributeNames().sort())")
         assert attributes == ([FRAME] if media_type == "text/html" else [])
@@ -188,6 +193,43 @@ def test_names_for_a_screen_reader(browser: Browser, tmp_path: Path) -> None:
     with opened(browser, tmp_path / "desk.html", content) as page:
         assert page.get_by_role("heading", level=1).count() == 1
         assert page.get_by_role("region", name="Comparison", exact=True).count() == 1
-        assert page.get_by_role("rowheader", name="auc", exact=True).count() == 1
-        assert page.get_by_role("columnheader").count() == 4
+        assert page.get_by_role("rowheader", name="auc higher is better", exact=True).count() == 1
+        assert page.get_by_role("columnheader").count() == 5
         assert page.get_by_title("The requester's explanation").count() == 1
+        drawn = page.get_by_role("img")
+        assert drawn.count() == page.locator("tbody tr").count(), "each metric of the example is given by all"
+        assert page.get_by_role("img", name="auc, drawn: the candidate’s 0.8127 is above").count() == 1
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("desk", list(DESKS))
+def test_no_desk_breaks_a_rule_of_axe_core(desk: str, scheme: str, browser: Browser, tmp_path: Path) -> None:
+    """No rule of axe-core is broken, by drawings and tables neither."""
+    with opened(browser, tmp_path / "desk.html", render(*DESKS[desk]())[0].content, color_scheme=scheme) as page:
+        found = Axe().run(page, options=OPTIONS)
+    assert len(found.response["passes"]) > 10, "axe looked at something"
+    told = [(one["id"], [node["html"][:200] for node in one["nodes"][:3]]) for one in found.response["violations"]]
+    assert told == []
+
+
+def test_axe_would_notice_a_drawing_without_a_name(browser: Browser, tmp_path: Path) -> None:
+    broken = re.sub(rb"<title>[^<]*, drawn: [^<]*</title>", b"", render(*DESKS["first-promotion"]())[0].content)
+    with opened(browser, tmp_path / "desk.html", broken) as page:
+        assert "svg-img-alt" in {one["id"] for one in Axe().run(page, options=OPTIONS).response["violations"]}
+
+
+def test_drawings_are_seen_without_the_style_and_on_paper(browser: Browser, tmp_path: Path) -> None:
+    """Whoever strips the style, or prints in black, still sees who is where: forms and strokes are attributes."""
+    bare = re.sub(rb"<style>.*?</style>", b"", render(*DESKS["refreshed-promotion"]())[0].content, flags=re.DOTALL)
+    with opened(browser, tmp_path / "bare.html", bare, viewport={"width": 1440, "height": 900}) as page:
+        strip = page.locator("#comparison tbody svg").first
+        for name in ("candidate", "incumbent", "challenger"):
+            drawn = strip.locator(f".{name}").first
+            style = drawn.evaluate("e => [getComputedStyle(e).fill, getComputedStyle(e).stroke]")
+            assert "rgb(0, 0, 0)" in style, name
+            assert (drawn.bounding_box() or {"height": 0})["height"] > 5, name
+    with opened(browser, tmp_path / "desk.html", render(*DESKS["refreshed-promotion"]())[0].content) as page:
+        page.emulate_media(media="print")
+        strip = page.locator("#comparison tbody svg").first
+        assert strip.locator(".incumbent").evaluate("e => getComputedStyle(e).stroke") == "rgb(0, 0, 0)"
+        assert (strip.bounding_box() or {"width": 0})["width"] > 60

@@ -78,7 +78,8 @@ class Doing(RuleBasedStateMachine):
         for digest, _ in sorted(self.promises.presses)[:1]:
             frozen = self.promises.freezes[digest]
             freeze, payload = reader.freeze(RequestId(frozen.id), Digest(digest))
-            refuse_other_desk(freeze, payload, read_blob(reader.store, freeze.explanation.digest, limit=100_000))
+            explanation = read_blob(reader.store, freeze.explanation.digest, limit=100_000)
+            refuse_other_desk(freeze, payload, explanation, reader.last_approved(freeze.live))
 
     def _rebuild(self) -> None:
         """Lose the cluster: a new one, the same manifests, the same archive (promise 6)."""

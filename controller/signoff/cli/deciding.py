@@ -90,7 +90,8 @@ def desk(reader: Reader, promotion: Object, namespace: str, name: str) -> Desk:
     try:
         freeze, payload = reader.freeze(request, digest)
         # Made again here, so that no stored text reaches a terminal that this version would not have written.
-        refuse_other_desk(freeze, payload, read_blob(reader.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
+        explanation = read_blob(reader.store, freeze.explanation.digest, limit=MAX_EXPLANATION)
+        refuse_other_desk(freeze, payload, explanation, reader.last_approved(freeze.live))
         rendition = next((one.digest for one in freeze.renditions if one.mediaType == "text/plain"), None)
         if rendition is None:
             raise Undecided("the desk has no text to show here", where=digest, mend="look at the page")

@@ -1,6 +1,7 @@
 """The comparison: candidate, incumbent and challengers side by side, as their figures were given.
 
 1. A figure is shown to the letter. Nothing is rounded, sorted, coloured or subtracted: which difference matters is the approver's to say.
+   Beside each metric that two of them give it is drawn where they stand (`strips`): each metric, so that nobody chooses what is looked at.
 2. Each figure says whose word it is: ``claimed`` is the requester's, ``check n`` that of a signed check, named in full below the table.
 3. A metric that one of them lacks leaves a visible gap.
 4. What the request compares against is held beside what the archive knows as live.
@@ -10,12 +11,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Final
 
-from signoff.desk.content import Cell, Column, Fact, Facts, Figures, Item, Listing, Prose, Row, Section
+from signoff.desk.content import Cell, Column, Fact, Facts, Figures, Form, Item, Listing, Prose, Row, Section
+from signoff.desk.strips import better, strip_of
 from signoff.record.freeze import Comparison, ComparisonEntry, LiveIncumbent, Shown
 from signoff.record.request import Incumbent
 
 CLAIMED = "claimed"
+_FORMS: Final[dict[str, Form]] = {"Candidate": "candidate", "Incumbent": "incumbent"}
+_ORDER: Final[tuple[Form, ...]] = ("challenger", "incumbent", "candidate")
 Occurrence = tuple[str, int]
 
 
@@ -59,7 +64,7 @@ def figures_of(comparison: Comparison) -> Figures:
     metrics = dict.fromkeys(occurrence for column in cells for occurrence in column)
     return Figures(
         columns=tuple(Column(role, entry.name, entry.version) for role, entry in entries),
-        rows=tuple(Row(name, tuple(column.get((name, nth)) for column in cells)) for name, nth in metrics),
+        rows=tuple(_row(name, [role for role, _ in entries], [column.get((name, nth)) for column in cells]) for name, nth in metrics),
         checks=checks,
     )
 
@@ -90,6 +95,12 @@ def live_sentence(named: Incumbent | None, live: LiveIncumbent | None, place: st
     if named.version == live.version:
         return f"{known}. The request names the same version under another digest: they are not the same."
     return f"{known}, but the request compares against {named.version}: they are not the same."
+
+
+def _row(metric: str, roles: Sequence[str], cells: Sequence[Cell | None]) -> Row:
+    given = [(_FORMS.get(role, "challenger"), cell.value) for role, cell in zip(roles, cells, strict=True) if cell is not None]
+    placed = sorted(given, key=lambda one: _ORDER.index(one[0]))
+    return Row(metric, tuple(cells), strip_of(metric, placed), better(metric))
 
 
 def _checks(checks: Sequence[str]) -> tuple[Listing, ...]:
@@ -127,4 +138,11 @@ def _cells(entry: ComparisonEntry, checks: Sequence[str]) -> dict[Occurrence, Ce
 
 def _legend(figures: Figures) -> str:
     words = "Figures stand as they were given; differences are not computed. Claimed: the requester's word."
-    return f"{words} Check: measured by a signed check, named below by the digest of its statement." if figures.checks else words
+    if figures.checks:
+        words += " Check: measured by a signed check, named below by the digest of its statement."
+    ends = [f"{end} for {', '.join(names)}" for end in ("higher is better", "lower is better") if (names := _named(figures, end))]
+    return f"{words} By what these names mean anywhere, {'; '.join(ends)}." if ends else words
+
+
+def _named(figures: Figures, end: str) -> list[str]:
+    return list(dict.fromkeys(row.metric for row in figures.rows if row.note == end))

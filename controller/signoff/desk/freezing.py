@@ -3,7 +3,8 @@
 1. The explanation's bytes must hash to what the request says.
 2. The incumbent that the request shows must be the one that the archive knows as live; where the archive knows none, the desk says so.
 3. Freezing the same request, submission, route and incumbent again gives the same bytes.
-4. Before a decision is sealed the freeze is made again, of the request that it holds: it must come out the same, byte for byte.
+4. Before a decision is sealed the freeze is made again, of the request that it holds and of what the archive says of the live version: it
+   must come out the same, byte for byte.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from signoff.record.freeze import (
     Document,
     Explanation,
     Freeze,
+    LastApproved,
     LiveIncumbent,
     Route,
     Shown,
@@ -41,7 +43,7 @@ class Stale(SignoffError):
 
 @dataclass(frozen=True)
 class Gathered:
-    """What the operator gathered for a freeze."""
+    """What the operator gathered for a freeze. ``approved`` is what the archive says of ``live``; both are None where nothing is live."""
 
     namespace: str
     name: str
@@ -53,6 +55,7 @@ class Gathered:
     live: LiveIncumbent | None
     explanation: bytes
     origin: str
+    approved: LastApproved | None = None
 
 
 @dataclass(frozen=True)
@@ -88,8 +91,11 @@ def refuse_stale(spec: Spec, live: LiveIncumbent | None) -> None:
     )
 
 
-def refuse_other_desk(freeze: Freeze, payload: bytes, explanation: bytes) -> None:
-    """Raise `CannotFreeze` unless freezing the same again gives this very payload, renditions and all (rule 4)."""
+def refuse_other_desk(freeze: Freeze, payload: bytes, explanation: bytes, approved: LastApproved | None) -> None:
+    """Raise `CannotFreeze` unless freezing the same again gives this very payload, renditions and all (rule 4).
+
+    ``approved`` is what the archive says of ``freeze.live``; what the freeze says of it is not taken.
+    """
     if freeze.renderer != RENDERER:
         raise CannotFreeze(
             f"the desk was rendered by {freeze.renderer}, this is {RENDERER}", mend="wait until the operator has frozen the request again"
@@ -107,6 +113,7 @@ def refuse_other_desk(freeze: Freeze, payload: bytes, explanation: bytes) -> Non
             live=freeze.live,
             explanation=explanation,
             origin=freeze.explanation.origin,
+            approved=approved,
         )
     )
     if again.payload != payload:
@@ -127,6 +134,7 @@ def _shown(gathered: Gathered) -> Shown:
         "route": as_json(gathered.route),
         "renderer": RENDERER,
         **({"live": as_json(gathered.live)} if gathered.live else {}),
+        **({"lastApproved": as_json(gathered.approved)} if gathered.approved else {}),
     }
     return parse(Shown, dumps(value), "freeze")
 

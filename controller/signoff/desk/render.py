@@ -16,7 +16,7 @@ from signoff.desk.sections import content_of
 from signoff.desk.text import text_of
 from signoff.record.freeze import Shown
 
-RENDERER: Final = "signoff desk/1"
+RENDERER: Final = "signoff desk/2"
 MAX_RENDITION: Final = 32 * 1024 * 1024
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from signoff.desk.changes import changes_section, changes_sentence
 from signoff.desk.checks import checks_section, checks_sentence
 from signoff.desk.comparison import comparison_section, live_section, live_sentence, sources_sentence
 from signoff.desk.content import Content, Document, Fact, Facts, Item, Listing, Points, Prose, Section
@@ -36,6 +37,7 @@ def content_of(shown: Shown, document: Document) -> Content:
             _asked(shown),
             _known(shown),
             comparison_section(shown),
+            changes_section(shown),
             *checks_section(shown),
             _explanation(shown, document),
             live_section(shown),
@@ -112,6 +114,7 @@ def _known(shown: Shown) -> Section:
                     sources_sentence(shown.comparison),
                     *checks_sentence(shown),
                     live_sentence(shown.incumbent, shown.live, place),
+                    *changes_sentence(shown),
                     ASSURANCE[requirement.assurance],
                 )
             ),

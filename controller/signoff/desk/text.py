@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from signoff.desk.content import Block, Cell, Content, Document, Fact, Facts, Figures, Item, Listing, Points, Prose, Section
+from signoff.desk.content import Block, Cell, Content, Document, Fact, Facts, Figures, Item, Listing, Measures, Points, Prose, Section
 from signoff.desk.legible import columns, legible, wrapped
 
 WIDTH: Final = 100
 LABEL: Final = 18
 METRIC: Final = 24
+HEAD: Final = 20
 GAP: Final = 2
 
 
@@ -60,6 +61,8 @@ def _block(block: Block) -> Iterator[str]:
                 yield from _item(entry)
         case Figures():
             yield from _figures(block)
+        case Measures():
+            yield from _measures(block)
         case Document():
             yield from _document(block)
 
@@ -95,6 +98,25 @@ def _hung(first: str, text: str) -> Iterator[str]:
 def _figures(figures: Figures) -> Iterator[str]:
     cells = [[_written(row.cells[index], figures) for row in figures.rows] for index in range(len(figures.columns))]
     widths = [max(len(word) for word in (column.role, *written)) for column, written in zip(figures.columns, cells, strict=True)]
+    heads = [(column.role, _fitted(column.version, width)) for column, width in zip(figures.columns, widths, strict=True)]
+    yield from _table([row.metric for row in figures.rows], heads, cells)
+    yield ""
+    yield ", ".join(("c: claimed", *(f"k{number}: check {number}" for number in range(1, len(figures.checks) + 1))))
+
+
+def _measures(measures: Measures) -> Iterator[str]:
+    yield from wrapped(legible(measures.caption), WIDTH)
+    yield ""
+    heads = [tuple(wrapped(legible(column), HEAD)) for column in measures.columns]
+    deep = max(len(head) for head in heads)
+    readings = zip(*(row for _, row in measures.rows), strict=True)
+    cells = [[cell.figure if cell is not None else "-" for cell in column] for column in readings]
+    yield from _table([label for label, _ in measures.rows], [("",) * (deep - len(head)) + head for head in heads], cells)
+
+
+def _table(labels: Sequence[str], heads: Sequence[Sequence[str]], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield a table by its columns' headings and cells, continued below where it is too wide (rule 4)."""
+    widths = [max(map(columns, (*head, *written))) for head, written in zip(heads, cells, strict=True)]
     start = 0
     while start < len(widths):
         end = start + 1
@@ -102,26 +124,23 @@ def _figures(figures: Figures) -> Iterator[str]:
             end += 1
         if start:
             yield from ("", "continued", "")
-        yield from _columns(figures, cells[start:end], widths[start:end], start)
+        yield from _columns(labels, heads[start:end], cells[start:end], widths[start:end])
         start = end
-    yield ""
-    yield ", ".join(("c: claimed", *(f"k{number}: check {number}" for number in range(1, len(figures.checks) + 1))))
 
 
-def _columns(figures: Figures, cells: Sequence[Sequence[str]], widths: Sequence[int], start: int) -> Iterator[str]:
-    shown = figures.columns[start : start + len(widths)]
-    yield _line("", [column.role for column in shown], widths)
-    yield _line("", [_fitted(column.version, width) for column, width in zip(shown, widths, strict=True)], widths)
+def _columns(labels: Sequence[str], heads: Sequence[Sequence[str]], cells: Sequence[Sequence[str]], widths: Sequence[int]) -> Iterator[str]:
+    for line in zip(*heads, strict=True):
+        yield _line("", line, widths)
     yield "-" * (METRIC + sum(width + GAP for width in widths))
-    for number, row in enumerate(figures.rows):
-        *above, last = wrapped(legible(row.metric), METRIC)
+    for number, label in enumerate(labels):
+        *above, last = wrapped(legible(label), METRIC)
         yield from above
         yield _line(last, [written[number] for written in cells], widths)
 
 
 def _line(first: str, cells: Sequence[str], widths: Sequence[int]) -> str:
     padding = " " * (METRIC - columns(first))
-    return first + padding + "".join(" " * GAP + cell.rjust(width) for cell, width in zip(cells, widths, strict=True))
+    return first + padding + "".join(" " * (GAP + width - columns(cell)) + cell for cell, width in zip(cells, widths, strict=True))
 
 
 def _fitted(version: str, width: int) -> str:

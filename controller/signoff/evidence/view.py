@@ -9,6 +9,7 @@ from typing import Final
 
 from signoff.decision.consent import issuer_of
 from signoff.decision.delegations import grant_of
+from signoff.desk.changes import changes_section
 from signoff.desk.comparison import comparison_section, live_section
 from signoff.desk.content import Fact, Facts, Prose
 from signoff.evidence.account import ASSURANCES, Account, account, asks, identity, lines, place, validity
@@ -85,6 +86,8 @@ def _parts(reader: Reader, desk: Desk, told: Account | None, now: datetime) -> I
         rest = [pair for pair in _labelled(lines(told, now)) if pair[0] not in _LEFT]
         yield Part("decided", "What was decided on", (Facts(tuple(Fact(_capital(label), values) for label, values in rest)),))
     yield Part("compared", "Against what", comparison_section(desk.freeze).blocks)
+    changes = changes_section(desk.freeze)
+    yield Part("changed-then", changes.title, changes.blocks)
     yield Part("live-then", "What was live", live_section(desk.freeze).blocks)
     yield Part("verification", "Is it true?", tuple(_verification(reader, desk, now)))
     payload = json.dumps(json.loads(desk.payload), indent=2, ensure_ascii=False)

@@ -41,7 +41,7 @@ from signoff.policy.routing import NoRoute, asks_the_same, route
 from signoff.record.bundle import Signer
 from signoff.record.canonical import Json, b64decode, b64encode, dumps, text_at
 from signoff.record.check import MAX_REPORT, opened
-from signoff.record.freeze import Freeze, LiveIncumbent, Route, WitnessedSubmission
+from signoff.record.freeze import Freeze, LastApproved, LiveIncumbent, Route, WitnessedSubmission
 from signoff.record.keys import CannotSign, KeyOutOfReach
 from signoff.record.promotion import as_json, is_freeze_of
 from signoff.record.request import Spec, read_spec, request_id, request_value
@@ -87,6 +87,14 @@ class _Asked:
     submission: WitnessedSubmission
 
 
+@dataclass(frozen=True)
+class _Live:
+    """The live version, and what its own event says of it; None where nothing is live."""
+
+    incumbent: LiveIncumbent | None
+    approved: LastApproved | None
+
+
 def reconcile(operator: Operator, promotion: Object) -> State:
     """Bring a promotion as far as it can go now, and return the state that it is in."""
     request: RequestId | None = None
@@ -120,10 +128,11 @@ def _promote(operator: Operator, asked: _Asked) -> State:
         hints = "".join(f"; {one}" for one in policies.ignored[:3])
         return State("stalled", "NoPolicy", f"{error}{hints}", asked.id, retry=LATER)
     refuse_stale(asked.spec, live)
-    reused = _reusable(operator, asked, derived, live)
+    known = _Live(live, operator.reader.last_approved(live))
+    reused = _reusable(operator, asked, derived, known)
     if reused is None:
         with operator.metrics.freezing():
-            reused = _freeze(operator, asked, derived, live)
+            reused = _freeze(operator, asked, derived, known)
     freeze, digest = reused
     return _decide(operator, asked, freeze, digest)
 
@@ -149,7 +158,7 @@ def _decide(operator: Operator, asked: _Asked, freeze: Freeze, digest: Digest) -
     return _standing(operator, outcome)
 
 
-def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest]:
+def _freeze(operator: Operator, asked: _Asked, derived: Route, live: _Live) -> tuple[Freeze, Digest]:
     source = asked.spec.explanation.source
     kind = "inline" if source.inline is not None else "configMap" if source.configMap is not None else "url"
     with operator.metrics.fetching(kind):
@@ -163,9 +172,10 @@ def _freeze(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbe
             cluster=operator.cluster_name,
             submissions=(asked.submission,),
             route=derived,
-            live=live,
+            live=live.incumbent,
             explanation=fetched.content,
             origin=fetched.origin,
+            approved=live.approved,
         )
     )
     for content in (fetched.content, *_reports(operator, asked), *(one.content for one in frozen.renditions)):
@@ -198,7 +208,7 @@ def _is_archived(operator: Operator, digest: Digest) -> bool:
     return True
 
 
-def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncumbent | None) -> tuple[Freeze, Digest] | None:
+def _reusable(operator: Operator, asked: _Asked, derived: Route, live: _Live) -> tuple[Freeze, Digest] | None:
     for count, key in enumerate(operator.store.list(layout.freezes_prefix(asked.id))):
         if count == MAX_FREEZES:
             raise CouldNotTell(f"more than {MAX_FREEZES} freezes of one request", where=key, mend="make a new request (spec.attempt)")
@@ -207,7 +217,8 @@ def _reusable(operator: Operator, asked: _Asked, derived: Route, live: LiveIncum
             freeze, _ = operator.reader.freeze(asked.id, digest)
         except (Damaged, RecordError):
             continue  # a bad freeze occupies nothing: the slot is the request's, and freezes lie beneath it by content
-        current = freeze.cluster == operator.cluster_name and freeze.renderer == RENDERER and freeze.live == live
+        current = (freeze.cluster, freeze.renderer) == (operator.cluster_name, RENDERER)
+        current = current and (freeze.live, freeze.lastApproved) == (live.incumbent, live.approved)
         same = current and asks_the_same(derived, freeze.route) and _is_of(freeze, asked)
         if same and _witnessed(operator, freeze) and _still_counts(operator, freeze):
             return freeze, digest

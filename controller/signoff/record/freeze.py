@@ -6,18 +6,20 @@
 4. It holds the route: tier, matched rule, what that tier asks for, every policy considered by digest, and the inputs of the derivation.
 5. It names the renditions by digest. They are rendered from the payload without these digests, so the payload can hold them.
 6. It holds no time but that of the submission, as admission witnessed it: freezing twice gives the same bytes.
+7. Of what is live it holds what that promotion's own freeze said, so that the desk can say what changed and needs nobody else for it. The
+   archive gives it again whenever it is asked for: a freeze's word is not taken for it.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from signoff.record.canonical import Json, dumps, loads_canonical
-from signoff.record.request import ClaimedEntry, Dataset, DocumentType, Incumbent, Request, Spec
+from signoff.record.request import Artifact, ClaimedEntry, Dataset, DocumentType, Incumbent, OnExpiry, Request, Spec, Target
 from signoff.record.values import (
     Base64,
     Closed,
@@ -135,6 +137,25 @@ class LiveIncumbent(Closed):
         return Incumbent(version=self.version, digest=self.digest)
 
 
+class LastApproved(Closed):
+    """The live promotion as its own freeze showed it, without what that was compared with in its turn (rule 7)."""
+
+    freeze: DigestField
+    candidate: ComparisonEntry
+    image: Annotated[str, StringConstraints(max_length=512)]
+    artifacts: Annotated[tuple[Artifact, ...], Field(min_length=1, max_length=64)] | None = None
+    explanation: Document
+    datasets: Annotated[tuple[Dataset, ...], Field(min_length=1, max_length=64)]
+    target: Target
+    validFor: Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,5}h$")] | None = None
+    onExpiry: OnExpiry | None = None
+    tier: Tier
+    policy: Line
+    rule: Line
+    author: Line
+    submitters: Annotated[tuple[Principal, ...], Field(min_length=1, max_length=8)]
+
+
 class RoleRequirement(Closed):
     """How many distinct people must hold a role, and which groups hold it."""
 
@@ -195,8 +216,17 @@ class Shown(Closed):
     explanation: Explanation
     datasets: tuple[Dataset, ...]
     live: LiveIncumbent | None = None
+    lastApproved: LastApproved | None = None
     route: Route
     renderer: Line
+
+    @model_validator(mode="after")
+    def _approved_what_is_live(self) -> Self:
+        if self.lastApproved is not None:
+            shown = (self.lastApproved.candidate.version, self.lastApproved.candidate.digest)
+            if self.live is None or shown != (self.live.version, self.live.digest):
+                raise ValueError("lastApproved must be the promotion that live names")
+        return self
 
     @property
     def incumbent(self) -> Incumbent | None:
@@ -226,6 +256,27 @@ def claimed_comparison(spec: Spec) -> Comparison:
         candidate=entry(claimed.candidate),
         incumbent=entry(claimed.incumbent) if claimed.incumbent is not None else None,
         challengers=tuple(entry(one) for one in claimed.challengers or ()),
+    )
+
+
+def last_approved(freeze: Freeze, digest: Digest) -> LastApproved:
+    """Return what a promotion's freeze, of this digest, tells later desks of it (rule 7)."""
+    spec, shown = freeze.request.spec, freeze.explanation
+    return LastApproved(
+        freeze=digest,
+        candidate=freeze.comparison.candidate,
+        image=spec.model.image,
+        artifacts=spec.model.artifacts,
+        explanation=Document(mediaType=shown.mediaType, size=shown.size, digest=shown.digest),
+        datasets=freeze.datasets,
+        target=spec.target,
+        validFor=spec.validFor,
+        onExpiry=spec.onExpiry,
+        tier=freeze.route.tier,
+        policy=freeze.route.policy,
+        rule=freeze.route.rule,
+        author=spec.author,
+        submitters=tuple(one.principal for one in freeze.submissions),
     )
 
 

@@ -25,7 +25,7 @@ from signoff.decision.seals import CouldNotTell, Filed, KeyNotValid, signed_by
 from signoff.errors import SignoffError
 from signoff.policy.facts import History
 from signoff.record.bundle import MAX_BUNDLE, read_bundle
-from signoff.record.freeze import MAX_PAYLOAD, Freeze, LiveIncumbent, read_freeze
+from signoff.record.freeze import MAX_PAYLOAD, Freeze, LastApproved, LiveIncumbent, last_approved, read_freeze
 from signoff.record.request import Target
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, RequestId, sha256
@@ -199,6 +199,13 @@ class Reader:
                 return LiveIncumbent(id=latest.id, event=latest.digest, version=promoted.version, digest=promoted.digest)
         return None
 
+    def last_approved(self, live: LiveIncumbent | None) -> LastApproved | None:
+        """Return what desks tell of a live version: what its own freeze showed, out of its event; None where nothing is live."""
+        if live is None:
+            return None
+        verified = self._behind(live)
+        return last_approved(verified.freeze, sha256(verified.payload))
+
     def decided_in_full(self, verified: Verified) -> Verified | None:
         """Return the outcome that answers for an emergency: the first that the store took after it, for its image and its whole target, and
         that is no emergency itself, whichever its verdict; None while it is owed.
@@ -225,15 +232,11 @@ class Reader:
             if live is None:
                 return History(owed=owed, live=shown, passed_over=number > 0)
             try:
-                verified = self.outcome(live.id)
+                verified = self._behind(live)
             except Failed as error:
                 if isinstance(error.__cause__, KeyNotValid):
                     return History(owed=owed, live=shown, passed_over=True)
                 raise
-            if verified.digest != live.event:
-                raise Damaged(
-                    f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it"
-                )
             if number == 0 and verified.is_emergency:
                 full = self.decided_in_full(verified)
                 owed = full is None or _since(full.stored_at, as_of)
@@ -243,6 +246,13 @@ class Reader:
                 return History(live.version, verified.freeze.route.tier, owed, shown, passed_over=number > 0)
             live = verified.freeze.live
         raise CouldNotTell(f"more than {MAX_HISTORY} versions, one after the other", where="incumbent")
+
+    def _behind(self, live: LiveIncumbent) -> Verified:
+        """Return the event that made a version live, verified; `Damaged` where another lies there."""
+        verified = self.outcome(live.id)
+        if verified.digest != live.event:
+            raise Damaged(f"is not the event {live.event} that made {live.version} live", layout.event(live.id), "call whoever guards it")
+        return verified
 
     def promoted_as(self, repository: str, version: str, environment: str) -> str | None:
         """Return the image, with its digest, that was promoted from a repository as this version: what to pin in place of a tag."""

@@ -6,8 +6,8 @@ The seal is made when all of these hold, in this order, and it is in the archive
  2. The promotion exists, admission witnessed its submission, and this cluster is its target and may speak for it.
  3. The freeze is in the archive, is of this very request, and was frozen in this cluster.
  4. The policies that it names are published, the route derived again is the frozen one, and those in force are no stricter.
- 5. Who asked is who admission witnessed. The desk, made again from request and archived explanation, is the one that the freeze names,
-    byte for byte; the rendition shown is one of it.
+ 5. Who asked is who admission witnessed. The desk, made again from request, archived explanation and the live version's own event, is the
+    one that the freeze names, byte for byte; the rendition shown is one of it.
  6. The desk is not stale: the incumbent that it shows is still the live one.
  7. Who decides is a person (in tier 3 a policy engine of the trust file), holds a role of the route, and did not ask for the promotion:
     neither by themselves nor, as far as roles tell now, through the service account that submitted. They may ``approve`` the tier in each
@@ -194,7 +194,8 @@ def _check(witness: Witness, review: Review) -> _Checked:
     believe_submissions(freeze, witness.reader.trust, witness.now())
     _require_route(witness, freeze)
     _require_reports(witness, freeze)
-    refuse_other_desk(freeze, payload, read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION))
+    explanation = read_blob(witness.store, freeze.explanation.digest, limit=MAX_EXPLANATION)
+    refuse_other_desk(freeze, payload, explanation, witness.reader.last_approved(freeze.live))
     if spec.rendition not in {one.digest for one in freeze.renditions}:
         raise Refused("is no rendition of this freeze", where="spec.rendition", mend="look at the desk again and decide on what it shows")
     live = witness.reader.incumbent(freeze.request.spec.model.name, target.environment, witness.cluster_name)
