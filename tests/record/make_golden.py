@@ -17,8 +17,14 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from joserfc import jws
+from joserfc.jwk import ECKey
+
+from signoff.decision.consent import BY_TOKEN
 from signoff.decision.corrections import correction_bundle
-from signoff.decision.seals import delegation_bundle, policy_bundle, seal_bundle, submission_bundle
+from signoff.decision.passkeys import pem_of, registration_nonce
+from signoff.decision.seals import delegation_bundle, passkey_bundle, policy_bundle, seal_bundle, submission_bundle
 from signoff.record.bundle import read_bundle, sign_bundle
 from signoff.record.canonical import b64encode, dumps
 from signoff.record.check import Check, check_bundle
@@ -27,7 +33,7 @@ from signoff.record.freeze import claimed_comparison, freeze_bytes, read_freeze
 from signoff.record.keys import PemSigner, generate_pem
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
 from signoff.record.request import read_spec, request_id, request_value
-from signoff.record.seal import Delegation, PublishedPolicy, Seal, Submission
+from signoff.record.seal import Delegation, Passkey, PasskeyKey, PublishedPolicy, Seal, Submission
 from signoff.record.values import parse, sha256
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -306,6 +312,7 @@ def vectors() -> Mapping[str, bytes]:
         "delegation": delegation_file(seal_key),
         "check": check_file(seal_key),
         "correction": correction_file(seal_key),
+        "passkey": passkey_file(seal_key),
         **{name: one.bundle for name, one in sealed.items()},
         "promotion": sign_bundle(promoted, event_key),
         "rejection": sign_bundle(rejected, event_key),
@@ -339,7 +346,40 @@ def correction_file(key: PemSigner) -> bytes:
     return correction_bundle(parse(Correction, dumps(value), "correction"), key)
 
 
-LATER = {"delegation": delegation_file, "check": check_file, "correction": correction_file}
+def passkey_file(seal_key: PemSigner) -> bytes:
+    """Return the registration of a passkey, whose key is Ed25519's of the bytes 0 to 31, by a login at a provider of these vectors' own."""
+    public = pem_of(Ed25519PrivateKey.from_private_bytes(bytes(range(32))).public_key())
+    key = {"label": "Schlüssel, blau", "relyingParty": "signoff.bank.example", "credential": "AQID", "publicKey": public}
+    provider, moment = ECKey.generate_key("P-256", private=True), 1772208000  # 2026-02-27T16:00:00Z
+    claims = {
+        "iss": ISSUER,
+        "aud": "signoff",
+        "sub": "id-of-carla",
+        "email": "carla@bank.example",
+        "email_verified": True,
+        "groups": ["model-approvers"],
+        "iat": moment,
+        "auth_time": moment,
+        "nonce": registration_nonce(parse(PasskeyKey, dumps(key), "passkey")),
+    }
+    token = jws.serialize_compact({"alg": "ES256"}, dumps(claims), provider, algorithms=["ES256"])
+    documents = zip(BY_TOKEN, (token.encode(), dumps(provider.as_dict(private=False))), strict=True)
+    value = {
+        "cluster": "demo",
+        "method": "id-token",
+        "name": "carlas-blue-key",
+        "principal": principal("carla"),
+        **key,
+        "origins": ["https://signoff.bank.example"],
+        "attestation": "none",
+        "proofs": [{"mediaType": kind, "content": b64encode(data)} for kind, data in documents],
+        "time": "2026-02-27T16:00:09Z",
+        "validUntil": "2027-02-28T16:00:09Z",
+    }
+    return passkey_bundle(parse(Passkey, dumps(value), "passkey"), seal_key)
+
+
+LATER = {"delegation": delegation_file, "check": check_file, "correction": correction_file, "passkey": passkey_file}
 """What came after the first vectors."""
 
 

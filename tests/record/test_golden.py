@@ -15,10 +15,13 @@ from vectors import GOLDEN, STATEMENTS, STORED, bundle, golden, golden_json, out
 
 from signoff.archive import layout
 from signoff.decision.corrections import correction_bundle, counts
+from signoff.decision.passkeys import Assertion, believe_registration, challenge_of, require_assertion
 from signoff.decision.seals import (
     CouldNotTell,
     Filed,
+    passkey_bundle,
     policy_bundle,
+    read_passkey,
     read_published,
     read_seal,
     read_submission,
@@ -33,12 +36,18 @@ from signoff.record.keys import PemSigner, generate_pem, key_id
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
 from signoff.record.request import platform_manifests, read_spec, request_id, request_value
 from signoff.record.seal import PolicyStatement, Seal, SealStatement, SubmissionStatement
+from signoff.record.trust import IdentityProvider
 from signoff.record.values import parse, sha256
 from signoff.verify.verifier import verify
 
 IDS = golden_json("ids.json")
 ANY_SIGNER = PemSigner(generate_pem())
 TARGET = read_freeze(golden("freeze.json")).request.spec.target
+# Of the golden passkey, in February 2026.
+AUTHENTICATOR_DATA = "a720b2999e94f9090a715d816d39ac4aafe899e32ef4b5ee71bc76ea253e6f4c0500000000"
+SIGNATURE = (
+    "2c91d1c75b3371d0ec715386ac431620b0884964b18234fb686c5c0ac184237710e482c61fa5ded3650c71d9d56d2b03e2eb60ebbaccc9ce9854b2dd8f5e4807"
+)
 each_id = pytest.mark.parametrize("row", IDS, ids=[row["name"] for row in IDS])
 
 
@@ -176,6 +185,18 @@ def test_the_golden_parts_are_believed_one_by_one() -> None:
     assert read_published(Filed(bundle("policy"), STORED), trust(), TARGET, policy).name == "credit-models"
     assert read_submission(Filed(bundle("submission"), STORED), trust(), TARGET).principal.subject == "ben@bank.example"
     assert read_seal(Filed(bundle("seal.carla"), STORED), trust(), TARGET).seal.decided.comment == "Seen, and für gut befunden."
+
+
+def test_the_golden_passkey_is_believed_and_so_is_what_it_signed() -> None:
+    provider = {"issuer": "https://login.bank.example", "clients": ["signoff"], "subjectClaim": "email"}
+    trusting = trust().model_copy(update={"identityProviders": (parse(IdentityProvider, dumps(provider), "provider"),)})
+    passkey = read_passkey(Filed(bundle("passkey"), STORED), trusting, TARGET)
+    assert said_again(passkey_bundle(passkey, ANY_SIGNER)) == statement("passkey")
+    assert believe_registration(passkey, trusting).identity.subject == "carla@bank.example"
+    challenge = challenge_of(sha256(b"freeze"), sha256(b"rendition"), "Approve", passkey.principal)
+    client_data = {"type": "webauthn.get", "challenge": challenge, "origin": "https://signoff.bank.example", "crossOrigin": False}
+    said = json.dumps(client_data, separators=(",", ":")).encode()
+    require_assertion(Assertion(said, bytes.fromhex(AUTHENTICATOR_DATA), bytes.fromhex(SIGNATURE)), passkey, challenge)
 
 
 def test_beyond_the_keys_validity_the_golden_event_is_not_believed() -> None:

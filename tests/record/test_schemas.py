@@ -34,6 +34,7 @@ DOCUMENTS: list[tuple[str, Any]] = [
     ("submission", predicate("submission")),
     ("policy", predicate("policy")),
     ("delegation", predicate("delegation")),
+    ("passkey", predicate("passkey")),
     ("check", predicate("check")),
     ("correction", predicate("correction")),
     ("trust", golden_json("trust.json")),

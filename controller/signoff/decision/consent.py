@@ -15,6 +15,7 @@
    comment, not the meaning, not what the page around the login said.
 7. In which groups they are the token says, where somebody else sent the decision (method ``id-token``); no group counts that it does not
    name.
+8. ``passkey``: beside the ID token, of a session at least, stand four more proofs, which are the authenticator's (`passkeys`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,14 @@ ASSURANCES: Final[tuple[Assurance, ...]] = ("api-server", "session", "fresh-logi
 
 TOKEN: Final = "application/jwt"  # noqa: S105 - a media type
 KEY: Final = "application/jwk+json"
+REGISTRATION: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
+CLIENT_DATA: Final = "application/vnd.signoff.webauthn.client-data+json"
+AUTHENTICATOR_DATA: Final = "application/vnd.signoff.webauthn.authenticator-data"
+SIGNATURE: Final = "application/vnd.signoff.webauthn.signature"
+BY_TOKEN: Final = (TOKEN, KEY)
+BY_PASSKEY: Final = (*BY_TOKEN, REGISTRATION, CLIENT_DATA, AUTHENTICATOR_DATA, SIGNATURE)
+"""What a seal carries, in this order."""
+
 METHOD: Final = "id-token"
 ALGORITHMS: Final = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")
 SESSION: Final = timedelta(hours=12)
@@ -181,16 +190,15 @@ def suffices(assurance: Assurance, asked: Assurance) -> bool:
 
 
 def believe_consent(seal: Seal, trust: Trust, where: str) -> None:
-    """Return where the seal rests on what it says that it rests on; `NotBelieved` says why not."""
+    """Return where the seal's ID token proves what the seal rests on; `NotBelieved` says why not. A passkey `passkeys` judges (rule 8)."""
     decided = seal.decided
     consent = decided.consent
     if consent.assurance == "api-server":
         if consent.proofs or decided.method == METHOD:
             raise NotBelieved("rests on the API server's word, and carries a proof", where=where)
         return
-    if consent.assurance == "passkey":
-        raise NotBelieved("rests on a passkey, which this version cannot verify", where=where)
-    token, key = _documents(consent.proofs, where)
+    by_passkey = consent.assurance == "passkey"
+    token, key = _documents(consent.proofs, BY_PASSKEY if by_passkey else BY_TOKEN, where)
     provider = trust.provider(issuer_of(token))
     if provider is None:
         raise NotBelieved("rests on an identity provider that the trust file does not name", where=where)
@@ -198,17 +206,17 @@ def believe_consent(seal: Seal, trust: Trust, where: str) -> None:
     if not login.identity.is_same(decided.principal):
         raise NotBelieved(f"the ID token is of {login.identity.subject}, and the seal of {decided.principal.subject}", where=where)
     nonce = consent_nonce(seal.freeze, seal.rendition, decided.verdict)
-    if assurance_of(login, nonce, parse_time(decided.time)) != consent.assurance:
+    if assurance_of(login, nonce, parse_time(decided.time)) != consent.assurance and not by_passkey:
         raise NotBelieved(f"the ID token does not prove a {consent.assurance}", where=where)
     if decided.method == METHOD and not decided.delegation and not set(decided.groups) <= set(login.groups):
         raise NotBelieved("bears a group that the ID token does not name", where=where)
 
 
-def _documents(proofs: tuple[Proof, ...], where: str) -> tuple[str, bytes]:
-    kinds = [one.mediaType for one in proofs]
-    if kinds != [TOKEN, KEY]:
-        raise NotBelieved("carries other proofs than an ID token and the key that it verifies under", where=where)
-    token, key = (b64decode(one.content, where) for one in proofs)
+def _documents(proofs: tuple[Proof, ...], kinds: tuple[str, ...], where: str) -> tuple[str, bytes]:
+    """Return the ID token among a seal's proofs, and the key that it verifies under."""
+    if tuple(one.mediaType for one in proofs) != kinds:
+        raise NotBelieved(f"carries other proofs than {', '.join(kinds)}", where=where)
+    token, key = (b64decode(one.content, where) for one in proofs[:2])
     if len(token) > MAX_TOKEN or len(key) > MAX_KEY:
         raise NotBelieved("carries a larger proof than is read", where=where)
     try:

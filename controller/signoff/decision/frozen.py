@@ -3,7 +3,7 @@
 The verifier, the seal's door, the operator and the auditor's views ask this here, so that none of them believes what another does not.
 
 1. A decision names the request, the freeze by its digest, and a rendition of that freeze.
-2. Its consent is at least what the route asks for, and its proof bears that out (`consent`).
+2. Its consent is at least what the route asks for, and its proof bears that out (`consent`, `passkeys`).
 3. The grant that it rests on, if any, lets them decide on this freeze (`delegations`).
 4. Each submission that a freeze names is the statement that admission signed: of this request, by this principal, at this time.
 """
@@ -14,6 +14,7 @@ from datetime import datetime
 
 from signoff.decision.consent import believe_consent, suffices
 from signoff.decision.delegations import believe_grant
+from signoff.decision.passkeys import believe_passkey
 from signoff.decision.seals import Filed, NotBelieved, read_submission
 from signoff.record.canonical import b64decode
 from signoff.record.freeze import Freeze
@@ -34,6 +35,7 @@ def believe_on(seal: Seal, filed: Filed, trust: Trust, freeze: Freeze, digest: D
     if not suffices(seal.decided.consent.assurance, freeze.route.requirement.assurance):
         raise NotBelieved("rests on a consent weaker than the route asks for", where=where)
     believe_consent(seal, trust, where)
+    believe_passkey(seal, filed, trust, freeze, where)
     believe_grant(seal.decided, seal.cluster, filed, trust, freeze, where)
 
 

@@ -1,4 +1,4 @@
-"""What admission signs: seals, submissions, published policies and delegations, and how each is read again.
+"""What admission signs: seals, submissions, published policies, delegations and passkeys, and how each is read again.
 
 1. A statement names what it is about as its subject, so that it cannot be moved to another freeze, request or policy.
 2. It is read under the trust file: signature, a key for use ``seal``, the key's own cluster, a target that the key may speak for, and
@@ -27,11 +27,15 @@ from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.request import Target
 from signoff.record.seal import (
     DELEGATION_TYPE,
+    PASSKEY_TYPE,
     POLICY_TYPE,
     SEAL_TYPE,
     SUBMISSION_TYPE,
     Delegation,
     DelegationStatement,
+    Passkey,
+    PasskeyKey,
+    PasskeyStatement,
     PolicyStatement,
     PublishedPolicy,
     Seal,
@@ -139,6 +143,23 @@ def read_delegation(filed: Filed, trust: Trust, target: Target, digest: Digest, 
         raise NotBelieved(f"this is not the statement {digest}", where=where, mend="the archive was altered: call whoever guards it")
     require_subjects(statement, (_grantee_subject(statement.predicate),), where)
     return statement.predicate
+
+
+def passkey_bundle(passkey: Passkey, signer: Signer) -> bytes:
+    """Return the bundle of a passkey's registration, signed."""
+    return sign_bundle(statement_bytes(PASSKEY_TYPE, (_credential_subject(passkey),), as_json(passkey)), signer)
+
+
+def read_passkey(filed: Filed, trust: Trust, target: Target, where: str = "passkey") -> Passkey:
+    """Return a registration that admission signed; `NotBelieved` or `CouldNotTell` says why not. Whose key it is `passkeys` believes."""
+    statement = believed(opened_as(filed.bundle, PasskeyStatement, PASSKEY_TYPE, where), filed, trust, target, where)
+    require_subjects(statement, (_credential_subject(statement.predicate),), where)
+    return statement.predicate
+
+
+def credential_digest(key: PasskeyKey) -> Digest:
+    """Return the digest of what is registered: sha256(id, public key), by 0x00."""
+    return sha256("\x00".join((key.credential, key.publicKey)).encode())
 
 
 def read_published(
@@ -271,6 +292,10 @@ def _request_subject(request: RequestId) -> Subject:
 
 def _grantee_subject(delegation: Delegation) -> Subject:
     return Subject.of("grantee", Digest(f"sha256:{delegation.grantee.key}"))
+
+
+def _credential_subject(passkey: Passkey) -> Subject:
+    return Subject.of("credential", credential_digest(passkey))
 
 
 def require_subjects(statement: Statement[Predicate], expected: Sequence[Subject], where: str) -> None:

@@ -21,7 +21,7 @@ from signoff.record.correction import Correction
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import Promotion
 from signoff.record.request import Spec
-from signoff.record.seal import Delegation, PublishedPolicy, Seal, Submission
+from signoff.record.seal import Delegation, Passkey, PublishedPolicy, Seal, Submission
 from signoff.record.trust import Trust
 
 BASE: Final = "https://signoff.dev/schemas"
@@ -56,6 +56,7 @@ DOCUMENTS: Final[Mapping[str, tuple[str, type[BaseModel]]]] = {
     "submission": ("Predicate of a submission: who asked, and when", Submission),
     "policy": ("Predicate of a published policy: its text, and who published it", PublishedPolicy),
     "delegation": ("Predicate of a delegation: who lets whom decide in their name", Delegation),
+    "passkey": ("Predicate of a passkey's registration: whose key it is, and what proves it", Passkey),
     "correction": ("Predicate of a correction: who revoked or annotated which event, and why", Correction),
     "check": ("Predicate of a check: what an automated comparison measured", Check),
     "trust": ("Trust file: which key may sign what, for where, and when", Trust),

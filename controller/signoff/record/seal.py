@@ -1,4 +1,4 @@
-"""What admission witnesses, signed by the webhook's key: a seal, a submission, a published policy.
+"""What admission witnesses, signed by the webhook's key: a seal, a submission, a published policy, a grant, a passkey.
 
 1. A seal is one person's decision on one freeze. It names the freeze, the rendition that was shown, the verdict, what it means, who, by
    which method, in which roles, when, in which cluster, and what the identity rests on (``consent``).
@@ -9,13 +9,16 @@
    kind: the same name, the same text, another publisher.
 5. A delegation is a grant: who lets whom decide in their name, on which models and tiers, from when until when, and what the API server
    said of who grants. It is not passed on: whoever decides by one holds it from a person who decides by their own roles.
+6. A passkey is a registration: whose public key it is, for which relying party and at which origins it may sign, from when until when; and
+   the proof that its owner registered it. Who made the authenticator, and how it keeps the key, nobody attests.
 """
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 
 from signoff.record.bundle import Statement
 from signoff.record.freeze import Assurance, Identity, Principal, RoleName
@@ -38,6 +41,7 @@ SUBMISSION_TYPE: Final = "https://signoff.dev/submission/v1"
 POLICY_TYPE: Final = "https://signoff.dev/policy/v1"
 MAX_GROUPS: Final = 256
 DELEGATION_TYPE: Final = "https://signoff.dev/delegation/v1"
+PASSKEY_TYPE: Final = "https://signoff.dev/passkey/v1"
 
 Verdict = Literal["Approve", "Reject"]
 Method = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9-]{0,63}$")]
@@ -149,7 +153,50 @@ class Delegation(Witnessed, DelegationScope):
     time: TimeField
 
 
+def _one_spelling(text: str) -> str:
+    if len(text) % 4 == 1 or urlsafe_b64encode(urlsafe_b64decode(text + "=" * (-len(text) % 4))).rstrip(b"=").decode() != text:
+        raise ValueError("is not the one base64url spelling of its bytes")
+    return text
+
+
+CredentialId = Annotated[str, StringConstraints(min_length=1, max_length=1364, pattern=r"^[A-Za-z0-9_-]+$"), AfterValidator(_one_spelling)]
+"""The id of a credential, base64url without padding; at most 1,023 bytes (Web Authentication Level 3, section 4)."""
+RelyingParty = Annotated[str, StringConstraints(max_length=253, pattern=r"^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$")]
+Origin = Annotated[str, StringConstraints(max_length=300, pattern=r"^https://[a-z0-9.-]+(:[0-9]{1,5})?$")]
+
+
+class PasskeyKey(Closed):
+    """What is registered, as its owner's browser gives it: a public key (SubjectPublicKeyInfo, PEM) by its id, at a relying party.
+
+    ``label`` is what its owner calls it.
+    """
+
+    label: Line
+    relyingParty: RelyingParty
+    credential: CredentialId
+    publicKey: Annotated[
+        str, StringConstraints(max_length=2048, pattern=r"^-----BEGIN PUBLIC KEY-----\n[A-Za-z0-9+/=\n]+-----END PUBLIC KEY-----\n$")
+    ]
+
+
+class Passkey(Witnessed, PasskeyKey):
+    """The predicate of a passkey's registration. Its subject is ``credential``, whose digest is that of id and public key.
+
+    ``proofs`` are the ID token of the login by which its owner registered it, and the provider's key (`decision.passkeys`).
+    """
+
+    name: ObjectName
+    principal: Principal
+    origins: Annotated[tuple[Origin, ...], Field(min_length=1, max_length=8)]
+    attestation: Literal["none"]
+    proofs: Annotated[tuple[Proof, ...], Field(min_length=2, max_length=2)]
+    method: Method
+    time: TimeField
+    validUntil: TimeField
+
+
 SealStatement = Statement[Seal]
 SubmissionStatement = Statement[Submission]
 PolicyStatement = Statement[PublishedPolicy]
 DelegationStatement = Statement[Delegation]
+PasskeyStatement = Statement[Passkey]

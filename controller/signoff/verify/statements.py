@@ -1,13 +1,16 @@
-"""Statements that stand for themselves in the archive: a policy, a grant, a decision, a correction. Whether each is believed as it lies.
+"""Statements that stand for themselves in the archive: a policy, a grant, a passkey, a decision, a correction. Whether each is believed as
+it lies.
 
-1. A published policy and a grant belong to no one target. They are held to their form, their signature, a key for use ``seal`` of their own
-   cluster that was valid when they were stored, and the digest under which they lie.
+1. A published policy, a grant and a passkey belong to no one target. They are held to their form, their signature, a key for use ``seal``
+   of their own cluster that was valid when they were stored, and the digest under which they lie.
 2. A policy's publisher must have been one. Whether a second publisher agreed is said by another statement; which of them a route needed is
    asked where a route names them (rule 11 of `verifier`).
 3. A decision is held to what rule 10 of `verifier` asks of a seal inside an event, to the freeze that it names, which is read from the
    archive by its digest, and to the key under which it lies. Whether it went into an outcome is not asked: that is the outcome's to say.
 4. A correction is held to what `decision.corrections` asks, and lies under the event that is the outcome of the request that it names.
    Where that event is not believed, nothing can be told of its correction either.
+5. A passkey is held to the login by which it was registered (`decision.passkeys`, rules 1 and 2). Whether it was withdrawn no statement
+   says.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Stored
 from signoff.decision.corrections import read_correction
 from signoff.decision.frozen import believe_on
+from signoff.decision.passkeys import believe_registration
 from signoff.decision.seals import (
     CouldNotTell,
     Filed,
@@ -27,6 +31,7 @@ from signoff.decision.seals import (
     open_seal,
     opened_as,
     read_delegation,
+    read_passkey,
     read_published,
     signed_by,
 )
@@ -34,7 +39,7 @@ from signoff.record.bundle import Bundle, read_bundle, read_statement
 from signoff.record.correction import CORRECTION_TYPE, Correction, CorrectionStatement
 from signoff.record.freeze import MAX_PAYLOAD, Freeze, read_freeze
 from signoff.record.request import Target
-from signoff.record.seal import POLICY_TYPE, Delegation, PolicyStatement, PublishedPolicy, Seal
+from signoff.record.seal import POLICY_TYPE, Delegation, Passkey, PolicyStatement, PublishedPolicy, Seal
 from signoff.record.trust import Trust
 from signoff.record.values import Digest, sha256
 from signoff.verify.reader import Reader
@@ -65,6 +70,16 @@ def believe_delegation(stored: Stored, trust: Trust) -> tuple[Bundle, Delegation
     """Return a grant as it lies (rule 1); `NotBelieved` or `CouldNotTell` says why it is not believed."""
     bundle = read_bundle(stored.data, stored.key)
     return bundle, read_delegation(_filed(stored), trust, _own_target(bundle, trust, stored.key), _named(stored.key), stored.key)
+
+
+def believe_registered(stored: Stored, trust: Trust) -> tuple[Bundle, Passkey]:
+    """Return a passkey's registration as it lies (rules 1 and 5); `NotBelieved` or `CouldNotTell` says why it is not believed."""
+    bundle = read_bundle(stored.data, stored.key)
+    passkey = read_passkey(_filed(stored), trust, _own_target(bundle, trust, stored.key), stored.key)
+    if bundle.digest != _named(stored.key):
+        raise NotBelieved(f"is the statement {bundle.digest}", where=stored.key, mend=_ALTERED)
+    believe_registration(passkey, trust, stored.key)
+    return bundle, passkey
 
 
 def believe_decision(stored: Stored, reader: Reader) -> Decision:
