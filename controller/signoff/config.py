@@ -15,6 +15,7 @@ from signoff.gate.verdict import Exemption
 from signoff.manifests import one_mapping
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Identity
+from signoff.record.seal import Origin
 from signoff.record.values import Closed, DigestField, Label, Line, parse
 
 Network = IPv4Network | IPv6Network
@@ -89,7 +90,8 @@ class WebhookConfig(Common):
 
     ``pendingPerNamespace`` bounds the requests without an outcome that one namespace may hold.
     ``sealKey`` is a private key's file, or a key in a key service: ``awskms:///KEY?region=NAME``.
-    ``identityProviders`` are those whose ID tokens decisions may bring along, ``portals`` the accounts that bring those of others.
+    ``identityProviders`` are those whose ID tokens decisions may bring along, ``portals`` the accounts that bring those of others;
+    ``passkeyOrigins`` are the addresses of portals at which people use passkeys (none: nobody can register one).
     ``drainSeconds`` is how long it goes on serving after SIGTERM while readiness says no.
     """
 
@@ -100,6 +102,7 @@ class WebhookConfig(Common):
     issuers: Annotated[tuple[Issuer, ...], Field(min_length=1)] | None = None
     identityProviders: Annotated[tuple[IdentityProviderSettings, ...], Field(max_length=16)] = ()
     portals: Annotated[tuple[Identity, ...], Field(max_length=16)] = ()
+    passkeyOrigins: Annotated[tuple[Origin, ...], Field(max_length=8)] = ()
     gate: GateSettings = GateSettings()
     replicas: Annotated[int, Field(ge=1, le=100)] = 1
     pendingPerNamespace: Annotated[int, Field(ge=1, le=10_000)] = 100

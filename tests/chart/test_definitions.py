@@ -49,6 +49,7 @@ def test_these_definitions_are_shipped() -> None:
         "promotioncorrections",
         "promotiondecisions",
         "promotiondelegations",
+        "promotionpasskeys",
         "promotionpolicies",
     }
 

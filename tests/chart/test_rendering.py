@@ -65,7 +65,7 @@ def test_each_webhook_has_its_own_address(tmp_path: Path, mode: str) -> None:
     gate, door = ("https://127.0.0.1:11", "https://127.0.0.1:22") if mode == "outside" else ("9443", "8443")
     doors = {
         f"{what}.{part}.signoff.dev": f"{door}/{part}/{what}"
-        for what in ("promotions", "decisions", "policies", "delegations", "corrections")
+        for what in ("promotions", "decisions", "policies", "delegations", "passkeys", "corrections")
         for part in ("seal", "check")
     }
     gates = {f"{each}.gate.signoff.dev": f"{gate}/gate/{each}" for each in ("enforce", "warn", "audit")}
@@ -79,11 +79,13 @@ def test_how_each_webhook_is_called(tmp_path: Path) -> None:
         "decisions.seal.signoff.dev": ("NoneOnDryRun", "Fail", 10),
         "corrections.seal.signoff.dev": ("NoneOnDryRun", "Fail", 10),
         "delegations.seal.signoff.dev": ("NoneOnDryRun", "Fail", 5),
+        "passkeys.seal.signoff.dev": ("NoneOnDryRun", "Fail", 10),
         "policies.seal.signoff.dev": ("NoneOnDryRun", "Fail", 5),
         "promotions.check.signoff.dev": ("None", "Fail", 5),
         "decisions.check.signoff.dev": ("None", "Fail", 10),
         "corrections.check.signoff.dev": ("None", "Fail", 10),
         "delegations.check.signoff.dev": ("None", "Fail", 5),
+        "passkeys.check.signoff.dev": ("None", "Fail", 10),
         "policies.check.signoff.dev": ("None", "Fail", 5),
         "enforce.gate.signoff.dev": ("None", "Fail", 5),
         "warn.gate.signoff.dev": ("None", "Ignore", 5),

@@ -201,8 +201,6 @@ def _any_matches(globs: Sequence[str], text: str) -> bool:
 def _refuse_unmeetable(tier: Tier, requirement: Requirement) -> None:
     if tier == "tier-3":
         _require_engine_alone(requirement)
-    if requirement.assurance == "passkey":
-        raise ValueError(f"{tier} asks for a passkey, which this version cannot prove; use fresh-login, session or api-server")
     if tier == "tier-3" and requirement.assurance != "api-server":
         raise ValueError("tier-3 is decided by the policy engine, which signs in nowhere; use api-server")
     if not requirement.fourEyes:

@@ -26,7 +26,7 @@ from signoff.decision.meanings import NOT_KNOWN
 from signoff.errors import SignoffError
 from signoff.gate.labels import MODES, Mode
 from signoff.gate.readers import Readers
-from signoff.webhook import corrections, decisions, delegations, policies, promotions
+from signoff.webhook import corrections, decisions, delegations, passkeys, policies, promotions
 from signoff.webhook.bodies import Bodies, Busy, TooLarge, TooSlow, read_body
 from signoff.webhook.gate import Gate
 from signoff.webhook.metrics import Told, WebhookMetrics
@@ -84,11 +84,13 @@ def door_app(witness: Witness, metrics: WebhookMetrics | None = None, turning: T
         "/seal/decisions": decisions.seal,
         "/seal/policies": policies.seal,
         "/seal/delegations": delegations.seal,
+        "/seal/passkeys": passkeys.seal,
         "/seal/corrections": corrections.seal,
         "/check/promotions": promotions.check,
         "/check/decisions": decisions.check,
         "/check/policies": policies.check,
         "/check/delegations": delegations.check,
+        "/check/passkeys": passkeys.check,
         "/check/corrections": corrections.check,
     }
     routes: list[Route] = []

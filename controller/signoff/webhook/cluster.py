@@ -146,10 +146,17 @@ class Cluster:
 
     def delegation(self, name: str) -> Mapping[str, Json]:
         """Return a PromotionDelegation; `NotFound` where there is none (any more)."""
+        return self._of_cluster("promotiondelegation", name)
+
+    def passkey(self, name: str) -> Mapping[str, Json]:
+        """Return a PromotionPasskey; `NotFound` where there is none (any more)."""
+        return self._of_cluster("promotionpasskey", name)
+
+    def _of_cluster(self, kind: str, name: str) -> Mapping[str, Json]:
         try:
-            found = self._custom.get_cluster_custom_object(GROUP, VERSION, "promotiondelegations", name, _request_timeout=_TIMEOUT)
+            found = self._custom.get_cluster_custom_object(GROUP, VERSION, f"{kind}s", name, _request_timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
-            raise _failed(f"promotiondelegation {name}", error) from None
+            raise _failed(f"{kind} {name}", error) from None
         return cast("Mapping[str, Json]", found)
 
     def decision_exists(self, namespace: str, name: str) -> bool:

@@ -7,6 +7,8 @@
    which groups; Kubernetes is asked about that person, and the portal's own rights count for nothing.
 4. What the route asks for must be proven; what proves more is kept as it is.
 5. The provider out of reach: nothing is decided, and it is safe to press again.
+6. What a passkey gave stands beside the ID token. It counts only with the registration, which is asked of cluster and archive at this press
+   (`webhook.passkeys`).
 """
 
 from __future__ import annotations
@@ -18,13 +20,13 @@ from datetime import datetime
 from threading import Lock
 from typing import Annotated, Final
 
-from pydantic import StringConstraints
+from pydantic import Field, StringConstraints
 
 from signoff.config import IdentityProviderSettings
 from signoff.decision.consent import (
-    KEY,
+    BY_PASSKEY,
+    BY_TOKEN,
     MAX_JWKS,
-    TOKEN,
     Keys,
     Login,
     assurance_of,
@@ -37,22 +39,25 @@ from signoff.decision.consent import (
     person_of,
     suffices,
 )
+from signoff.decision.passkeys import Assertion, challenge_of, require_assertion, require_owner
 from signoff.decision.principals import Resolved
 from signoff.decision.seals import NotBelieved
 from signoff.errors import SignoffError
-from signoff.record.canonical import Json, b64encode, loads
+from signoff.record.canonical import Json, b64decode, b64encode, loads
 from signoff.record.freeze import Assurance, Freeze, Identity
-from signoff.record.seal import Verdict
+from signoff.record.seal import Passkey, Verdict
 from signoff.record.trust import Trust
-from signoff.record.values import Closed, Digest, RecordError
+from signoff.record.values import Base64, Closed, Digest, ObjectName, RecordError, format_time
 
 FRESH: Final = 300.0
 ASKED_AGAIN: Final = 5.0
 _SAFE: Final = "nothing was decided; it is safe to press again"
 _WHERE: Final = "spec.consent.idToken"
+_PASSKEY: Final = "spec.consent.passkey"
 _MENDS: Final[Mapping[str, str]] = {
     "session": "sign in: decide in the portal, or with kubectl signoff approve",
     "fresh-login": "sign in anew for this very decision: in the portal, or with kubectl signoff approve",
+    "passkey": "use your passkey for this very decision: in the portal, for kubectl has no way to ask for it",
 }
 
 
@@ -64,10 +69,31 @@ class OutOfReach(SignoffError):
     """The identity provider does not say which keys are its own; safe to try again."""
 
 
-class ConsentSpec(Closed):
-    """``PromotionDecision.spec.consent``: the ID token of whoever decides."""
+class TokenSpec(Closed):
+    """The ID token of whoever decides, or registers a passkey."""
 
     idToken: Annotated[str, StringConstraints(max_length=16 * 1024, pattern=r"^[A-Za-z0-9_-]+[.][A-Za-z0-9_-]+[.][A-Za-z0-9_-]*$")]
+
+
+class AssertionSpec(Closed):
+    """What a passkey gave: the PromotionPasskey's name, and the authenticator's answer (Web Authentication Level 3, section 5.2.2)."""
+
+    name: ObjectName
+    clientDataJSON: Annotated[Base64, Field(max_length=8 * 1024)]
+    authenticatorData: Annotated[Base64, Field(max_length=8 * 1024)]
+    signature: Annotated[Base64, Field(max_length=8 * 1024)]
+
+    @property
+    def assertion(self) -> Assertion:
+        """The answer's bytes."""
+        told = {"clientDataJSON": self.clientDataJSON, "authenticatorData": self.authenticatorData, "signature": self.signature}
+        return Assertion(*(b64decode(text, f"{_PASSKEY}.{name}") for name, text in told.items()))
+
+
+class ConsentSpec(TokenSpec):
+    """``PromotionDecision.spec.consent``."""
+
+    passkey: AssertionSpec | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +110,35 @@ class About:
     def nonce(self) -> str:
         """What a login for this very decision was asked for with."""
         return consent_nonce(self.digest, self.rendition, self.verdict)
+
+
+@dataclass(frozen=True)
+class Used:
+    """A passkey that was used: its registration as it lies in the archive, believed; and what it gave."""
+
+    passkey: Passkey
+    bundle: bytes
+    assertion: Assertion
+
+    def proofs(self, who: Identity, about: About) -> tuple[bytes, ...]:
+        """Return what the seal keeps of it; `NotBelieved` unless it is of this person, and was used for this very decision."""
+        require_owner(self.passkey, who, about.freeze.cluster, format_time(about.now), _PASSKEY)
+        require_assertion(self.assertion, self.passkey, challenge_of(about.digest, about.rendition, about.verdict, who), _PASSKEY)
+        return self.bundle, self.assertion.client_data, self.assertion.authenticator_data, self.assertion.signature
+
+
+@dataclass(frozen=True)
+class SignedIn:
+    """Who signed in, by which login, and the documents that prove it: the ID token, and the provider's key."""
+
+    who: Resolved
+    login: Login
+    documents: tuple[bytes, ...]
+
+    @property
+    def proofs(self) -> tuple[Json, ...]:
+        """The documents as the record keeps them."""
+        return _proofs(BY_TOKEN, self.documents)
 
 
 @dataclass(frozen=True)
@@ -141,27 +196,39 @@ class Providers:
 
 
 def acting(
-    providers: Providers, trust: Trust, sender: Resolved, user: Mapping[str, Json], consent: ConsentSpec | None, about: About
+    providers: Providers,
+    trust: Trust,
+    sender: Resolved,
+    user: Mapping[str, Json],
+    consent: ConsentSpec | None,
+    about: About,
+    used: Used | None = None,
 ) -> Acting:
-    """Return who decides (rules 1 to 4); raises `Unproven`, `OutOfReach` or `NotBelieved`."""
+    """Return who decides (rules 1 to 4 and 6); raises `Unproven`, `OutOfReach` or `NotBelieved`."""
     if consent is None:
         if providers.is_portal(sender):
             raise Unproven("a portal decides nothing by itself", where="spec.consent", mend="bring the ID token of whoever decides along")
         _require(about, "api-server")
         return Acting(sender, user, "api-server", ())
-    login, key = _login(providers, trust, consent.idToken)
-    who = _whose(providers, sender, login)
-    assurance = assurance_of(login, about.nonce, about.now)
+    signed_in = whose(providers, trust, sender, consent)
+    who, assurance = signed_in.who, assurance_of(signed_in.login, about.nonce, about.now)
+    proofs = signed_in.proofs
+    if used is not None:
+        assurance, proofs = "passkey", _proofs(BY_PASSKEY, (*signed_in.documents, *used.proofs(who.principal, about)))
     _require(about, assurance)
-    documents = ((TOKEN, consent.idToken.encode()), (KEY, key))
-    proofs: tuple[Json, ...] = tuple({"mediaType": kind, "content": b64encode(data)} for kind, data in documents)
     asked = user if who is sender else {"username": who.username, "groups": [*who.groups, "system:authenticated"]}
     return Acting(who, asked, assurance, proofs)
 
 
 def decider(providers: Providers, trust: Trust, sender: Resolved, consent: ConsentSpec | None) -> Resolved:
     """Return who decides, without asking how far it is proven; raises as `acting`."""
-    return sender if consent is None else _whose(providers, sender, _login(providers, trust, consent.idToken)[0])
+    return sender if consent is None else whose(providers, trust, sender, consent).who
+
+
+def whose(providers: Providers, trust: Trust, sender: Resolved, consent: TokenSpec) -> SignedIn:
+    """Return whose ID token was brought along (rules 2 and 3); raises `Unproven`, `OutOfReach` or `NotBelieved`."""
+    login, key = _login(providers, trust, consent.idToken)
+    return SignedIn(_whose(providers, sender, login), login, (consent.idToken.encode(), key))
 
 
 def _whose(providers: Providers, sender: Resolved, login: Login) -> Resolved:
@@ -195,6 +262,10 @@ def fetched(settings: IdentityProviderSettings) -> Keys:
         return keys_in(value, where)
     except NotBelieved as error:
         raise OutOfReach(error.what, error.where, _SAFE) from None
+
+
+def _proofs(kinds: Sequence[str], documents: Sequence[bytes]) -> tuple[Json, ...]:
+    return tuple({"mediaType": kind, "content": b64encode(data)} for kind, data in zip(kinds, documents, strict=True))
 
 
 def _login(providers: Providers, trust: Trust, token: str) -> tuple[Login, bytes]:

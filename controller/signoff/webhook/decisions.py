@@ -52,6 +52,7 @@ from signoff.record.values import Closed, DigestField, ObjectName, RequestId, Te
 from signoff.verify.policies import derive_now, in_force
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.consent import About, Acting, ConsentSpec, acting, decider
+from signoff.webhook.passkeys import registered
 from signoff.webhook.promotions import submission_of
 from signoff.webhook.review import Reply, Review
 from signoff.webhook.witness import SAFE, Refused, Witness, field, kept, or_nothing, unchanged
@@ -210,7 +211,9 @@ def _check(witness: Witness, review: Review) -> _Checked:
 def _acting(witness: Witness, review: Review, spec: DecisionSpec, freeze: Freeze, time: Timestamp) -> Acting:
     """Return who decides, and how far what they bring along proves it."""
     about = About(freeze, spec.freeze, spec.rendition, spec.verdict, parse_time(time))
-    return acting(witness.providers, witness.reader.trust, witness.who(review), review.user, spec.consent, about)
+    passkey = spec.consent.passkey if spec.consent is not None else None
+    used = registered(witness, passkey, freeze.request.spec.target) if passkey is not None else None
+    return acting(witness.providers, witness.reader.trust, witness.who(review), review.user, spec.consent, about, used)
 
 
 def _require_opened(spec: DecisionSpec, freeze: Freeze) -> None:

@@ -111,7 +111,7 @@ def _door(registry: CollectorRegistry) -> dict[str, Told]:
 
         return told
 
-    kinds = ("promotions", "decisions", "policies", "delegations", "corrections")
+    kinds = ("promotions", "decisions", "policies", "delegations", "passkeys", "corrections")
     return {f"/{step}/{kind}": teller(step, kind) for step in ("seal", "check") for kind in kinds}
 
 

@@ -113,7 +113,19 @@ def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | 
 def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster, revoked: Revoked) -> Witness:
     providers = Providers(config.identityProviders, config.portals, fetched)
     own = signer(config.sealKey or "", "seal", reader.trust, config.cluster)
-    return Witness(config.cluster, cluster, store, reader, own, config.issuers or (), _now, config.pendingPerNamespace, providers, revoked)
+    return Witness(
+        config.cluster,
+        cluster,
+        store,
+        reader,
+        own,
+        config.issuers or (),
+        _now,
+        config.pendingPerNamespace,
+        providers,
+        revoked,
+        config.passkeyOrigins,
+    )
 
 
 def _server(app: Starlette, listener: Listener, config: WebhookConfig, door: Door | None) -> _Server:

@@ -55,6 +55,8 @@ class Witness:
     """The identity providers whose ID tokens decisions may bring along."""
     revoked: Callable[[Digest, str], object] = lambda _event, _words: None
     """Told of an event that was revoked here, and in words by whom, when and why."""
+    passkey_origins: Sequence[str] = ()
+    """The addresses of portals at which passkeys are used; where there are none, nobody registers one."""
 
     def who(self, review: Review) -> Resolved:
         """Return who sent the review; `Nobody` where that leads to no principal."""
