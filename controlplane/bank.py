@@ -144,7 +144,7 @@ class Bank:
     @property
     def portal_url(self) -> str:
         """Where the portal is, where there is one."""
-        return f"https://{LOOPBACK}:{self._portal_port}"
+        return f"https://localhost:{self._portal_port}"  # by a name: browsers let nobody use a passkey at an IP address
 
     @property
     def door_url(self) -> str:
@@ -378,7 +378,8 @@ class Bank:
             return {}
         keys = str(provider.discovery()["jwks_uri"])
         account = {"issuer": SERVICE_ISSUER, "subject": f"{NAMESPACE}:signoff-portal"}
-        return {"identityProviders": [{"issuer": provider.issuer, "jwks": keys, "ca": str(provider.ca)}], "portals": [account]}
+        reached = {"issuer": provider.issuer, "jwks": keys, "ca": str(provider.ca)}
+        return {"identityProviders": [reached], "portals": [account], "passkeyOrigins": [self.portal_url]}
 
     def _portal_config(self, name: str) -> dict[str, Any]:
         provider = self._provider

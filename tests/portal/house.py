@@ -55,6 +55,7 @@ class Rooms(Cluster):
         self.visitors: dict[str, set[str]] = {}
         self.auditors: set[str] = set()
         self.created: list[dict[str, Any]] = []
+        self.keys: dict[str, Object] = {}
         self.fails: Exception | None = None
 
     def promotions(self) -> Iterator[Object]:
@@ -80,6 +81,18 @@ class Rooms(Cluster):
         self._fail()
         assert dict(decision["metadata"])["namespace"] == namespace  # type: ignore[call-overload]
         self.created.append(dict(decision))
+
+    def passkeys(self) -> Iterator[Object]:
+        self._fail()
+        yield from self.keys.values()
+
+    def register(self, passkey: Object) -> None:
+        self._fail()
+        self.created.append(dict(passkey))
+
+    def withdraw(self, name: str) -> None:
+        self._fail()
+        self.keys.pop(name, None)
 
     def _fail(self) -> None:
         if self.fails is not None:
@@ -162,6 +175,14 @@ class House:
             "status": {"freeze": frozen.digest, "conditions": [{"type": "Ready", "reason": "AwaitingDecision"}]},
         }
         return frozen
+
+    def passkey(self, who: str, label: str = "blue key", host: str = "", **registration: str) -> str:
+        """Have the API server hold a passkey of somebody's; return its name."""
+        name, host = f"passkey-{len(self.rooms.keys) + 1}", host or urlsplit(self.home).hostname or ""
+        named = {"issuer": self.provider.issuer, "subject": who, "time": "2026-03-02T09:00:00Z", "validUntil": "2999-01-01T00:00:00Z"}
+        spec = {"label": label, "credential": f"AAA{len(self.rooms.keys)}", "relyingParty": host}
+        self.rooms.keys[name] = {"metadata": {"name": name}, "spec": spec, "registration": named | registration}
+        return name
 
     def visitor(self, who: str | None = None, then: str = "/") -> Visitor:
         """Return a browser, and sign somebody in with it where one is named."""

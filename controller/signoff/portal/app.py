@@ -3,8 +3,9 @@
 1. Every page is the answer to a GET and changes nothing, but for what the session remembers; a decision is a POST with the session's own
    token, from a page of ours (``Origin``, ``Sec-Fetch-Site``; `forms`), or the end of the login that such a POST began (`deciding`).
 2. It answers under its own name alone (``Host``; `guard`), and leads nowhere else: where a sign-in leads to is a path of ours (`entering`).
-3. Nothing runs: no scripts at all. What is frozen is shown in a sandboxed frame, with a policy of its own under which it loads nothing; the
-   requester's explanation is never the page itself, so that its links lead nowhere (`reading`).
+3. Nothing runs, but for one script of ours on the pages on which a passkey is made or used (`passkeys`). What is frozen is shown in a
+   sandboxed frame, with a policy of its own under which it loads nothing; the requester's explanation is never the page itself, so that its
+   links lead nowhere (`reading`).
 4. What somebody may not see is not there. "Approved" is said only once the event is; until then the page says what is sealed and who is
    awaited.
 5. Archive, API server or identity provider out of reach: nothing was decided, in plain words, or where that is so, that it is not known;
@@ -23,6 +24,7 @@ from signoff.portal.deciding import serve_decisions
 from signoff.portal.description import describe, plainly
 from signoff.portal.entering import serve_signing_in
 from signoff.portal.guard import Guard
+from signoff.portal.passkeys import serve_passkeys
 from signoff.portal.reading import serve_desks
 from signoff.portal.told import tell_errors
 from signoff.portal.visit import Portal
@@ -39,6 +41,7 @@ def application(portal: Portal) -> FastAPI:
     serve_desks(app, portal)
     serve_past(app, portal)
     serve_decisions(app, portal)
+    serve_passkeys(app, portal)
     serve_signing_in(app, portal)
     describe(app)
     return app

@@ -1,11 +1,12 @@
-"""What the portal asks of the API server, by its own account: promotions, and what somebody may see; and the decisions that it brings
-along.
+"""What the portal asks of the API server, by its own account: promotions, and what somebody may see; and the decisions and passkeys that it
+brings along.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any, Final, cast
 
@@ -56,14 +57,21 @@ class Cluster:
 
     def promotions(self) -> Iterator[Object]:
         """Yield every ModelPromotion."""
+        return self._all("modelpromotions")
+
+    def passkeys(self) -> Iterator[Object]:
+        """Yield every PromotionPasskey."""
+        return self._all("promotionpasskeys")
+
+    def _all(self, plural: str) -> Iterator[Object]:
         more: str | None = None
         while True:
             try:
                 page: Any = self._custom.list_cluster_custom_object(
-                    GROUP, VERSION, "modelpromotions", limit=_PAGE, _continue=more, _request_timeout=_TIMEOUT
+                    GROUP, VERSION, plural, limit=_PAGE, _continue=more, _request_timeout=_TIMEOUT
                 )
             except (ApiException, HTTPError) as error:
-                raise _away("modelpromotions", error) from None
+                raise _away(plural, error) from None
             yield from page["items"]
             more = page["metadata"].get("continue")
             if not more:
@@ -117,19 +125,38 @@ class Cluster:
 
     def decide(self, namespace: str, decision: Object) -> None:
         """Create a PromotionDecision, or find the one of its name there; `Denied` in admission's words, or `NotKnown`."""
-        try:
+        with _created():
             self._custom.create_namespaced_custom_object(
                 GROUP, VERSION, namespace, "promotiondecisions", dict(decision), _request_timeout=_SENDING
             )
-        except HTTPError as error:
-            raise NotKnown(f"the API server does not answer ({type(error).__name__})") from None
-        except ApiException as error:
-            reason, message = apiserver.said(error)
-            if error.status == 409 and reason == "AlreadyExists":
-                return  # a second press of the same person on the same desk: what was sealed is told by the archive
-            if error.status in {400, 403, 422} and NOT_KNOWN not in message:
-                raise Denied(message) from None
-            raise NotKnown(f"the API server answered {error.status}: {message}") from None
+
+    def register(self, passkey: Object) -> None:
+        """Create a PromotionPasskey, or find the one of its name there; raises as `decide`."""
+        with _created():
+            self._custom.create_cluster_custom_object(GROUP, VERSION, "promotionpasskeys", dict(passkey), _request_timeout=_SENDING)
+
+    def withdraw(self, name: str) -> None:
+        """Delete a PromotionPasskey, or find that it is gone."""
+        try:
+            self._custom.delete_cluster_custom_object(GROUP, VERSION, "promotionpasskeys", name, _request_timeout=_SENDING)
+        except (ApiException, HTTPError) as error:
+            if not isinstance(error, ApiException) or error.status != 404:
+                raise _away(f"promotionpasskey {name}", error) from None
+
+
+@contextmanager
+def _created() -> Iterator[None]:
+    try:
+        yield
+    except HTTPError as error:
+        raise NotKnown(f"the API server does not answer ({type(error).__name__})") from None
+    except ApiException as error:
+        reason, message = apiserver.said(error)
+        if error.status == 409 and reason == "AlreadyExists":
+            return  # a second press of the same person on the same desk: what was sealed is told by the archive
+        if error.status in {400, 403, 422} and NOT_KNOWN not in message:
+            raise Denied(message) from None
+        raise NotKnown(f"the API server answered {error.status}: {message}") from None
 
 
 def _away(where: str, error: ApiException | HTTPError) -> ClusterAway:

@@ -5,12 +5,14 @@
    the page's policy about each address that a form leads to, and a provider may lead on to others.
 3. Whoever signs in anew is whoever pressed, and signed in after they pressed: a provider that asks for no password proves nothing.
 4. A person has one decision on a desk, of one name, so that pressing again finds it or finishes it.
-5. Where the decision did not get through, it is said what the archive holds of it. A seal without its decision counts for nothing yet.
+5. Where the policy asks for a passkey, a page of its own asks for it, and sends the same form again with what the passkey gave.
+6. Where the decision did not get through, it is said what the archive holds of it. A seal without its decision counts for nothing yet.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final, cast
 
 from fastapi import FastAPI, Request
@@ -26,6 +28,7 @@ from signoff.portal import pages
 from signoff.portal.cluster import Denied, NotKnown
 from signoff.portal.description import form
 from signoff.portal.forms import form_of
+from signoff.portal.passkeys import Decision, answer_of, ask, passkeys_of
 from signoff.portal.sessions import Flow, Pending, SignedIn
 from signoff.portal.visit import Label, Person, Portal, Refused, Visit, visit_of
 from signoff.record.canonical import Json
@@ -78,6 +81,11 @@ def _decide(portal: Portal, visit: Visit, person: SignedIn, where: tuple[str, st
         flow = Flow.new(portal.now(), back[0], consent_nonce(desk.digest, Digest(page.digest), verdict), pending)
         address = portal.signing_in.begin(visit.session, flow)
         return HTMLResponse(pages.leaving(visit.frame, desk, verdict, address, portal.signing_in.provider.issuer))
+    if desk.freeze.route.requirement.assurance == "passkey":
+        held = passkeys_of(portal, person)
+        if "signature" not in form:
+            return ask(visit, person, desk, Decision(page.digest, verdict, comment), held)
+        return _send(portal, person, pending, answer_of(form, held, back))
     return _send(portal, person, pending)
 
 
@@ -97,7 +105,7 @@ def decide_after_login(visit: Visit, found: SignedIn, pending: Pending, pressed:
     return _send(visit.portal, found, pending)
 
 
-def _send(portal: Portal, person: SignedIn, pending: Pending) -> Response:
+def _send(portal: Portal, person: SignedIn, pending: Pending, passkey: Mapping[str, Json] | None = None) -> Response:
     """Create the one decision of this person on this desk, and lead to where its state is told (rule 4)."""
     principal = person.who.principal
     said = "\x00".join((pending.namespace, pending.name, str(pending.spec["freeze"]), principal.issuer, principal.subject))
@@ -106,7 +114,7 @@ def _send(portal: Portal, person: SignedIn, pending: Pending) -> Response:
         "apiVersion": API_VERSION,
         "kind": "PromotionDecision",
         "metadata": {"name": name, "namespace": pending.namespace},
-        "spec": {**pending.spec, "consent": {"idToken": person.token}},
+        "spec": {**pending.spec, "consent": {"idToken": person.token, **({"passkey": passkey} if passkey is not None else {})}},
     }
     try:
         portal.cluster.decide(pending.namespace, decision)
@@ -116,7 +124,7 @@ def _send(portal: Portal, person: SignedIn, pending: Pending) -> Response:
 
 
 def _not_taken(portal: Portal, person: SignedIn, pending: Pending, error: SignoffError) -> Refused:
-    """Return the page on a decision that did not get through (rule 5)."""
+    """Return the page on a decision that did not get through (rule 6)."""
     back = (f"/desk/{pending.namespace}/{pending.name}", _LOOK)
     try:
         desk = portal.desks.desk(person.who, pending.namespace, pending.name)

@@ -12,7 +12,8 @@ from signoff.portal.deciding import decide_after_login
 from signoff.portal.description import page
 from signoff.portal.forms import form_of
 from signoff.portal.guard import COOKIE
-from signoff.portal.sessions import Flow
+from signoff.portal.passkeys import register_after_login
+from signoff.portal.sessions import Flow, Pending, Registering
 from signoff.portal.told import LOCAL
 from signoff.portal.visit import SAFE, Portal, Refused, visit_of
 
@@ -48,7 +49,7 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
         if flow is None:
             told = "It was used already, or began in another browser. Nothing was decided by this; what you decided before stands."
             raise Refused(400, "This sign-in is not under way", told)
-        back = (flow.then, "Look at the desk again") if flow.pending is not None else (flow.then, "Go on")
+        back = (flow.then, "Look at the desk again" if isinstance(flow.pending, Pending) else "Go on")
         if error or not code:
             raise Refused(403, "You did not sign in", f"The identity provider says: {error or 'nothing'}. {SAFE}", back)
         try:
@@ -56,6 +57,8 @@ def serve_signing_in(app: FastAPI, portal: Portal) -> None:
         except CannotSignIn as wrong:
             status = 503 if isinstance(wrong, ProviderAway) else 403
             raise Refused(status, "You did not sign in", f"{wrong}. {SAFE}", back) from None
+        if isinstance(flow.pending, Registering):
+            return register_after_login(visit, found, flow.pending, flow)
         if flow.pending is not None:
             return decide_after_login(visit, found, flow.pending, flow)
         visit.session = portal.sessions.sign_in(visit.session, found)

@@ -3,6 +3,7 @@
 1. It answers under its own name alone, but for what the kubelet asks.
 2. Every answer bears our headers, one that says that we failed included. A page may be framed by nobody, loads its style from us and
    sends its forms to us.
+   A page on which a passkey is made or used runs one script of ours, by its exact address; no other page runs any.
 3. The cookie is set where a session has begun or has another name; a request without one, from wherever it comes, leaves none behind, and
    so ends nobody's session.
 """
@@ -32,7 +33,13 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Strict-Transport-Security": "max-age=31536000",
 }
-PLAIN: Final = frozenset({"/healthz", "/readyz", "/page.css"})
+SCRIPT: Final = "/passkey.js"
+PLAIN: Final = frozenset({"/healthz", "/readyz", "/page.css", SCRIPT})
+
+
+def scripted(home: str) -> dict[str, str]:
+    """Return the headers of a page that runs the script of passkeys, and nothing else."""
+    return {"Content-Security-Policy": f"{PAGE_POLICY}; script-src {home}{SCRIPT}"}
 
 
 class Guard:

@@ -1,7 +1,8 @@
-"""The portal's own pages, around the frozen desk: server-rendered, without scripts. Pure: values in, text out."""
+"""The portal's own pages, around the frozen desk: server-rendered, with a script only where a passkey is asked for. Pure."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -23,17 +24,28 @@ RESTS: Final[dict[Assurance, str]] = {
     "api-server": "Your decision rests on your sign-in here; its ID token is kept with it.",
     "session": "Your decision rests on your sign-in here; its ID token is kept with it.",
     "fresh-login": "You will sign in anew for this very decision: your identity provider's signature then covers what you decide on.",
-    "passkey": "The policy asks for a passkey, which this version cannot take.",
+    "passkey": "You will use your passkey for this very decision: its signature then covers what you decide on.",
 }
 _WORDS: Final[dict[Assurance, str]] = {
     "api-server": "the API server's word",
     "session": "a session, by the identity provider's token",
     "fresh-login": "a fresh login, whose token covers what was decided",
-    "passkey": "a passkey",
+    "passkey": "a passkey, whose signature covers what was decided",
 }
 _HAPPENED: Final = (("", "all"), ("promoted", "promoted"), ("rejected", "rejected"), ("corrected", "revoked or annotated since"))
 _SOON, _LATER = "2", "10"
 """After how many seconds a receipt looks again: where the event is being written, and where somebody is awaited."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A passkey of somebody's, as the API server has it: its resource's name, what they call it, its credential, and its times."""
+
+    name: str
+    label: str
+    credential: str
+    time: str
+    until: str
 
 
 @dataclass(frozen=True)
@@ -46,9 +58,18 @@ class Frame:
 
 def style() -> str:
     """Return the style sheet."""
+    return _source("page.css")
+
+
+def script() -> str:
+    """Return the script of the pages on which a passkey is made or used."""
+    return _source("passkey.js")
+
+
+def _source(name: str) -> str:
     environment_ = _environment()
     assert environment_.loader is not None  # noqa: S101 - a package loader, always
-    return str(environment_.loader.get_source(environment_, "page.css")[0])
+    return str(environment_.loader.get_source(environment_, name)[0])
 
 
 def welcome(frame: Frame, issuer: str, then: str, *, lost: bool = False) -> str:
@@ -60,6 +81,22 @@ def leaving(frame: Frame, desk: Desk, verdict: str, address: str, issuer: str) -
     """Return the page that leads on to the provider, to sign in for one decision."""
     refresh = f"0; url={address}"
     return _page(frame, "leaving.html.j2", "Sign in anew", refresh=refresh, desk=desk, verdict=verdict, address=address, issuer=issuer)
+
+
+def with_passkey(frame: Frame, desk: Desk, said: Mapping[str, str], asked: Mapping[str, str]) -> str:
+    """Return the page on which a passkey is used for one decision. ``said`` is the form that was pressed, ``asked`` what is asked."""
+    verb = "Approve" if said["verdict"] == "Approve" else "Reject"
+    return _page(frame, "with_passkey.html.j2", f"{verb} {desk.title} with your passkey", desk=desk, verb=verb, said=said, asked=asked)
+
+
+def passkeys(frame: Frame, held: Sequence[Held], asked: Mapping[str, str], issuer: str) -> str:
+    """Return somebody's passkeys, and the form by which they register another."""
+    return _page(frame, "passkeys.html.j2", "Your passkeys", held=held, asked=asked, issuer=issuer)
+
+
+def registering(frame: Frame, address: str, issuer: str) -> str:
+    """Return the page that leads on to the provider, to sign in for one passkey."""
+    return _page(frame, "registering.html.j2", "Sign in anew", refresh=f"0; url={address}", address=address, issuer=issuer)
 
 
 def explanation(frame: Frame, desk: Desk) -> str:

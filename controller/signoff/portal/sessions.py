@@ -47,6 +47,13 @@ class Pending:
 
 
 @dataclass(frozen=True)
+class Registering:
+    """A passkey that waits for its login: what the PromotionPasskey will say."""
+
+    spec: dict[str, Json]
+
+
+@dataclass(frozen=True)
 class Flow:
     """A sign-in under way: since when (aware), what proves that its end belongs to its beginning, and where it leads."""
 
@@ -54,10 +61,10 @@ class Flow:
     verifier: str
     nonce: str
     then: str
-    pending: Pending | None = None
+    pending: Pending | Registering | None = None
 
     @classmethod
-    def new(cls, begun: datetime, then: str, nonce: str = "", pending: Pending | None = None) -> Flow:
+    def new(cls, begun: datetime, then: str, nonce: str = "", pending: Pending | Registering | None = None) -> Flow:
         """Return a sign-in that begins now, with a nonce of its own where none is named."""
         return cls(begun, secrets.token_urlsafe(48), nonce or secrets.token_urlsafe(24), then, pending)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 from fastapi import Depends, Path, Request
 
@@ -35,6 +36,11 @@ class Portal:
     sessions: Sessions
     looking: Looking
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+    @property
+    def relying_party(self) -> str:
+        """The host for which passkeys are registered here."""
+        return urlsplit(self.home).hostname or ""
 
 
 @dataclass
