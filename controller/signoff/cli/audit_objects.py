@@ -30,7 +30,16 @@ from signoff.record.canonical import b64decode, dumps
 from signoff.record.check import reports_of
 from signoff.record.correction import CORRECTION_TYPE, CorrectionStatement
 from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, PromotionStatement
-from signoff.record.seal import DELEGATION_TYPE, POLICY_TYPE, SEAL_TYPE, DelegationStatement, PolicyStatement, SealStatement
+from signoff.record.seal import (
+    DELEGATION_TYPE,
+    PASSKEY_TYPE,
+    POLICY_TYPE,
+    SEAL_TYPE,
+    DelegationStatement,
+    PasskeyStatement,
+    PolicyStatement,
+    SealStatement,
+)
 from signoff.record.trust import MAX_TRUST, read_trust
 from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
@@ -210,6 +219,8 @@ class Look:
             read_statement(PolicyStatement, bundle.payload, POLICY_TYPE, key)
         elif kind == "delegation":
             read_statement(DelegationStatement, bundle.payload, DELEGATION_TYPE, key)
+        elif kind == "passkey":
+            read_statement(PasskeyStatement, bundle.payload, PASSKEY_TYPE, key)
         else:
             yield Finding("note", key, f"is a statement of the type {kind}, which this version cannot read further")
 

@@ -73,7 +73,8 @@ class Hands:
 @options.trust()
 @options.output()
 def command(out: Path, jobs: int | None, archive: str, trust: str, form: str) -> int:
-    """Write the archive as a table, in Parquet: a row for each promotion, rejection, correction, seal, policy, delegation and check.
+    """Write the archive as a table, in Parquet: a row for each promotion, rejection, correction, seal, policy,
+    delegation, passkey and check.
 
     What does not verify is a row that says so. A run that was interrupted goes on where it was, a later one adds what is new.
 

@@ -15,7 +15,7 @@ from signoff.record.correction import Correction
 from signoff.record.freeze import Freeze, Principal
 from signoff.record.promotion import as_json
 from signoff.record.request import Artifact, Dataset
-from signoff.record.seal import Decided, Delegation, PublishedPolicy, Seal
+from signoff.record.seal import Decided, Delegation, Passkey, PublishedPolicy, Seal
 from signoff.record.values import Digest, parse_time, sha256
 from signoff.verify.case import Outcome
 from signoff.verify.verifier import Verified
@@ -193,6 +193,17 @@ def _six_fields(outcome: Outcome) -> Cells:
     statement = loads(outcome.bundle.payload, "event", limit=MAX_BUNDLE)
     predicate = statement["predicate"] if isinstance(statement, dict) else {}
     return {name: _text(predicate[name]) for name in FIELDS}
+
+
+def passkey_cells(passkey: Passkey) -> Cells:
+    """Return what a passkey's registration says, but for whose it is."""
+    return {
+        "origin_cluster": passkey.cluster,
+        "method": passkey.method,
+        "assurance": "fresh-login",
+        **times("valid_from", "valid_from_unix", passkey.time),
+        **times("valid_until", "valid_until_unix", passkey.validUntil),
+    }
 
 
 def _who(decided: Decided) -> tuple[Principal, ...]:

@@ -23,6 +23,7 @@ from signoff.cli.table_cells import (
     frozen_cells,
     grant_cells,
     outcome_cells,
+    passkey_cells,
     person_cells,
     policy_cells,
     seal_cells,
@@ -37,7 +38,7 @@ from signoff.record.values import Digest, RequestId, sha256
 from signoff.verify.case import Outcome
 from signoff.verify.policies import refuse_underived
 from signoff.verify.reader import Reader
-from signoff.verify.statements import believe_correction, believe_decision, believe_delegation, believe_policy
+from signoff.verify.statements import believe_correction, believe_decision, believe_delegation, believe_policy, believe_registered
 from signoff.verify.verifier import verify
 
 _PREFIXES: Final = (layout.CORRECTIONS_PREFIX, layout.EVENTS_PREFIX, "seals/", "statements/")
@@ -76,6 +77,7 @@ def _told(reader: Reader, stored: Stored) -> list[Cells]:
         "seal": _seal,
         "policy": _policy,
         "delegation": _delegation,
+        "passkey": _passkey,
     }
     look = looks.get(_kind(stored.key))
     if look is None:
@@ -151,3 +153,9 @@ def _policy(reader: Reader, stored: Stored) -> list[Cells]:
 def _delegation(reader: Reader, stored: Stored) -> list[Cells]:
     bundle, grant = believe_delegation(stored, reader.trust)
     return [{**_believed("delegation", bundle.digest, bundle.key_id), **grant_cells(grant), **person_cells(grant.grantor, grant.time)}]
+
+
+def _passkey(reader: Reader, stored: Stored) -> list[Cells]:
+    bundle, passkey = believe_registered(stored, reader.trust)
+    by = person_cells(passkey.principal, passkey.time)
+    return [{**_believed("passkey", bundle.digest, bundle.key_id), **passkey_cells(passkey), **by}]

@@ -10,6 +10,7 @@ from typing import Final
 from signoff.decision.consent import issuer_of
 from signoff.decision.corrections import Corrected, revocation
 from signoff.decision.delegations import grant_of
+from signoff.decision.passkeys import passkey_of
 from signoff.decision.seals import CouldNotTell, Filed
 from signoff.evidence.times import moment, stamp
 from signoff.policy.schema import FAILED, UNMATCHED
@@ -184,6 +185,9 @@ def _decision(decided: Decided) -> Iterator[Pair]:
     if decided.consent.proofs:
         token = b64decode(decided.consent.proofs[0].content, "consent").decode("ascii", "replace")
         yield "", f"ID token by {issuer_of(token)}, kept with the key that it verifies under"
+    passkey = passkey_of(decided)
+    if passkey is not None:
+        yield "", f"passkey “{passkey.label}”, registered at {passkey.time} for {passkey.relyingParty}, kept with its registration"
 
 
 def _policy(told: Account) -> Iterator[Pair]:

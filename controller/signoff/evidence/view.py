@@ -9,6 +9,7 @@ from typing import Final
 
 from signoff.decision.consent import issuer_of
 from signoff.decision.delegations import grant_of
+from signoff.decision.passkeys import passkey_of
 from signoff.desk.changes import changes_section
 from signoff.desk.comparison import comparison_section, live_section
 from signoff.desk.content import Fact, Facts, Prose
@@ -124,6 +125,10 @@ def _seals(desk: Desk) -> Iterator[Piece]:
         if decided.consent.proofs:
             token = b64decode(decided.consent.proofs[0].content, "consent").decode("ascii", "replace")
             facts.append(Fact("Proof", (f"ID token by {issuer_of(token)}",), "in the seal, with the key that it verifies under"))
+        passkey = passkey_of(decided)
+        if passkey is not None:
+            registered = f"“{passkey.label}”, registered at {passkey.time} for {passkey.relyingParty}"
+            facts.append(Fact("Passkey", (registered,), "in the seal, with its registration and what it signed"))
         if decided.explanationOpened:
             facts.append(Fact("Says", ("that the explanation was opened",)))
         facts.append(Fact("Seal", (sealed.digest,), f"{sealed.path}, signed under {sealed.key}", exact=True))
