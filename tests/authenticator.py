@@ -6,13 +6,23 @@ import hashlib
 import json
 import secrets
 from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
+from signing_in import Provider
+from world import CARLA
 
-from signoff.decision.passkeys import Assertion, pem_of
+from signoff.decision.consent import BY_PASSKEY, BY_TOKEN
+from signoff.decision.passkeys import Assertion, pem_of, registration_nonce
+from signoff.record.canonical import dumps
+from signoff.record.freeze import Principal
+from signoff.record.promotion import as_json
+from signoff.record.seal import Passkey, PasskeyKey
+from signoff.record.values import format_time, parse
 
 PARTY = "signoff.bank.example"
 ORIGIN = f"https://{PARTY}"
@@ -70,6 +80,41 @@ class Authenticator:
     def use(self, challenge: str) -> Assertion:
         """Sign for a challenge, as it should be."""
         return self.answer(self.client_data(challenge), self.data())
+
+
+def registered(
+    authenticator: Authenticator, provider: Provider, at: datetime, of: Principal = CARLA, *, token: str | None = None, **changes: Any
+) -> Passkey:
+    """Return the registration of a key by a login at this moment, as admission makes it; with another token, or with changes."""
+    nonce = registration_nonce(parse(PasskeyKey, dumps(authenticator.spec), "passkey"))
+    given = token or provider.token(of.subject.partition("@")[0], at, nonce=nonce)
+    value = {
+        "cluster": "demo",
+        "name": "a-key",
+        "principal": as_json(of),
+        **authenticator.spec,
+        "origins": [ORIGIN],
+        "attestation": "none",
+        "proofs": proofs(BY_TOKEN, (given.encode(), dumps(provider.public))),
+        "method": "id-token",
+        "time": format_time(at),
+        "validUntil": format_time(at + timedelta(days=366)),
+        **changes,
+    }
+    return parse(Passkey, dumps(value), "passkey")
+
+
+def proofs(kinds: Sequence[str], documents: Iterable[bytes]) -> list[dict[str, str]]:
+    """Return documents as a record keeps them."""
+    return [{"mediaType": kind, "content": b64encode(data).decode()} for kind, data in zip(kinds, documents, strict=False)]
+
+
+def consenting(
+    token: str, provider: Provider, registration: bytes, assertion: Assertion, kinds: Sequence[str] = BY_PASSKEY
+) -> dict[str, Any]:
+    """Return what a seal says that it rests on, where that is a passkey."""
+    answer = (assertion.client_data, assertion.authenticator_data, assertion.signature)
+    return {"assurance": "passkey", "proofs": proofs(kinds, (token.encode(), dumps(provider.public), registration, *answer))}
 
 
 def as_spec(name: str, assertion: Assertion) -> dict[str, str]:

@@ -6,13 +6,19 @@ from pathlib import Path
 
 import pytest
 from archive_fixture import Site
+from authenticator import Authenticator, consenting, registered
 from builders import example_explanation
+from signing_in import CLIENT, ISSUER, Provider
 from world import BEN, CARLA, DAVID
 
 from signoff.archive import layout
+from signoff.decision.passkeys import challenge_of
+from signoff.decision.seals import passkey_bundle
+from signoff.desk.freezing import Frozen
 from signoff.operator.commit import commit
+from signoff.record.bundle import read_bundle
 from signoff.record.canonical import b64decode
-from signoff.record.promotion import PROMOTION_TYPE
+from signoff.record.promotion import PROMOTION_TYPE, SealedDecision
 from signoff.record.values import sha256
 from signoff.verify.verifier import Verified
 
@@ -170,6 +176,36 @@ def test_grants_and_corrections_are_written_and_told_for_what_they_are(site: Sit
     assert "david@bank.example, who granted it" in page
     assert page.count("NOT BELIEVED: ") == 4, "both that are not believed, each among the corrections and beside its file"
     assert "Whether it was revoked cannot be told" in page
+
+
+def test_the_passkey_of_a_decision_is_written_and_told(site: Site, tmp_path: Path) -> None:
+    frozen, sealed = signed_by_passkey(site)
+    site.world.archive_seal(sealed)
+    verified = commit(site.world.reader, site.world.event_key, frozen.freeze, PROMOTION_TYPE, [sealed], datetime.now(UTC))
+    ran = site.run("desk", verified.id, "--out", tmp_path / "desk")
+    assert (ran.code, ran.err) == (0, "")
+    bundle = b64decode(sealed.seal.decided.consent.proofs[2].content, "proof")
+    assert files(tmp_path / "desk")[f"passkeys/{read_bundle(bundle, 'passkey').digest[7:]}.sigstore.json"] == bundle
+    page = " ".join((tmp_path / "desk" / "index.html").read_text().split())
+    assert "“blue key”, registered at 2026-02-01T10:00:00Z for signoff.bank.example" in page
+    told = " ".join(site.run("why", verified.id).out.split())
+    assert "rests on a passkey, whose signature covers what was shown" in told
+    assert "passkey “blue key”, registered at 2026-02-01T10:00:00Z for signoff.bank.example, kept with its registration" in told
+    site.world.store.create(layout.statement("passkey", read_bundle(bundle, "passkey").digest), bundle)
+    ran = site.run("verify", "-o", "json")
+    assert (ran.code, ran.json["findings"]) == (0, []), "the whole archive is read, its passkeys too"
+
+
+def signed_by_passkey(site: Site) -> tuple[Frozen, SealedDecision]:
+    """Have the trust file name a provider, and Carla decide by a passkey."""
+    provider, key, at = Provider(), Authenticator(), datetime(2026, 3, 2, 10, 2, 51, tzinfo=UTC)
+    named = {"issuer": ISSUER, "clients": [CLIENT], "subjectClaim": "email", "groupsClaim": "groups"}
+    site.trusting(site.world.trust_with(identityProviders=[named]))
+    frozen = site.frozen()
+    registration = passkey_bundle(registered(key, provider, datetime(2026, 2, 1, 10, tzinfo=UTC)), site.world.seal_key)
+    used = key.use(challenge_of(frozen.digest, frozen.freeze.renditions[0].digest, "Approve", CARLA))
+    consent = consenting(provider.token("carla", at), provider, registration, used)
+    return frozen, site.world.seal(frozen.payload, frozen.freeze, change=lambda value: value["decided"].update(consent=consent))
 
 
 @pytest.mark.parametrize("given", [[], ["--serve", "--out", "folder"]])

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from authenticator import Authenticator, registered
 from bank_year import ENGINE, Year, digest_of, model_of
 from checking import bring
+from signing_in import CLIENT, ISSUER, Provider
 from tables import row_of, rows
 from world import BEN, CARLA, DAVID
 
 from signoff.archive import layout
+from signoff.decision.seals import passkey_bundle
+from signoff.record.bundle import read_bundle
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 
@@ -104,3 +109,21 @@ def test_a_grant_says_who_lets_whom_decide_on_what(year: Year, tmp_path: Path) -
     assert (str(row["valid_from"]), str(row["valid_until"])) == ("2026-03-01 00:00:00", "2026-03-15 00:00:00")
     row = row_of(tmp_path / "table", layout.statement("delegation", forged["digest"]))
     assert (row["verifies"], row["grantee"]) == ("no", None)
+
+
+def test_a_passkey_says_whose_it_is_and_until_when(year: Year, tmp_path: Path) -> None:
+    provider, key, at = Provider(), Authenticator(), datetime(2026, 2, 1, 10, tzinfo=UTC)
+    named = {"issuer": ISSUER, "clients": [CLIENT], "subjectClaim": "email", "groupsClaim": "groups"}
+    year.site.trusting(year.world.trust_with(identityProviders=[named]))
+    good, other = registered(key, provider, at), registered(key, provider, at, token=provider.token("carla", at))
+    keys = []
+    for one in (passkey_bundle(good, year.world.seal_key), passkey_bundle(other, year.world.seal_key)):
+        keys.append(layout.statement("passkey", read_bundle(one, "passkey").digest))
+        year.world.store.create(keys[-1], one)
+    assert year.site.run("export-table", "--out", tmp_path / "table").code == 1
+    row = row_of(tmp_path / "table", keys[0])
+    assert (row["type"], row["verifies"], row["decided_by"], row["assurance"]) == ("passkey", "yes", CARLA.name, "fresh-login")
+    assert (str(row["valid_from"]), str(row["valid_until"])) == ("2026-02-01 10:00:00", "2027-02-02 10:00:00")
+    row = row_of(tmp_path / "table", keys[1])
+    assert (row["verifies"], row["decided_by"]) == ("no", None)
+    assert "the login was not for this passkey" in row["why_not"]

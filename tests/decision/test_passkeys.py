@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from authenticator import ORIGIN, PARTY, PRESENT, VERIFIED, Authenticator, ed25519_key, p256, rsa_key
+from authenticator import ORIGIN, PARTY, PRESENT, VERIFIED, Authenticator, consenting, ed25519_key, p256, registered, rsa_key
 from cryptography.hazmat.primitives.asymmetric import ec, ed448
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
@@ -34,7 +34,7 @@ from signoff.decision.passkeys import (
 )
 from signoff.decision.seals import Filed, NotBelieved, passkey_bundle
 from signoff.errors import SignoffError
-from signoff.record.canonical import b64encode, dumps
+from signoff.record.canonical import dumps
 from signoff.record.promotion import SealedDecision, as_json
 from signoff.record.seal import Passkey, PasskeyKey
 from signoff.record.trust import Trust
@@ -58,22 +58,8 @@ def token_for(authenticator: Authenticator, who: str = "carla", at: datetime = R
     return PROVIDER.token(who, at, **{"nonce": registration_nonce(key_of(authenticator)), **claims})
 
 
-def passkey(authenticator: Authenticator = KEY, *, token: str | None = None, provider: Provider = PROVIDER, **changes: Any) -> Passkey:
-    documents = (token or token_for(authenticator)).encode(), dumps(provider.public)
-    value = {
-        "cluster": "demo",
-        "name": "carlas-key",
-        "principal": as_json(CARLA),
-        **authenticator.spec,
-        "origins": [ORIGIN],
-        "attestation": "none",
-        "proofs": [{"mediaType": kind, "content": b64encode(data)} for kind, data in zip(BY_TOKEN, documents, strict=True)],
-        "method": "id-token",
-        "time": format_time(REGISTERED),
-        "validUntil": format_time(REGISTERED + timedelta(days=366)),
-        **changes,
-    }
-    return parse(Passkey, dumps(value), "passkey")
+def passkey(authenticator: Authenticator = KEY, *, provider: Provider = PROVIDER, token: str | None = None, **changes: Any) -> Passkey:
+    return registered(authenticator, provider, REGISTERED, token=token or token_for(authenticator), **changes)
 
 
 def trusting(world: World, **changes: Any) -> Trust:
@@ -304,12 +290,9 @@ class Desk:
     def sealed(
         self, registration: bytes, assertion: Assertion, *, token: str = "", kinds: Any = BY_PASSKEY, **decided: Any
     ) -> SealedDecision:
-        answer = (assertion.client_data, assertion.authenticator_data, assertion.signature)
-        documents = ((token or PROVIDER.token("carla", AT)).encode(), dumps(PROVIDER.public), registration, *answer)
-        proofs = [{"mediaType": kind, "content": b64encode(data)} for kind, data in zip(kinds, documents, strict=False)]
+        consent = consenting(token or PROVIDER.token("carla", AT), PROVIDER, registration, assertion, kinds)
 
         def change(seal: dict[str, Any]) -> None:
-            consent = {"assurance": "passkey", "proofs": proofs}
             seal["decided"] |= {"consent": consent, "method": "id-token", "time": format_time(AT), **decided}
 
         return self.world.seal(self.frozen.payload, self.frozen.freeze, CARLA, change=change)

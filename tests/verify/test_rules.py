@@ -13,9 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from authenticator import Authenticator, consenting, registered
+from signing_in import CLIENT, ISSUER, Provider
 from world import BEN, CARLA, DAVID, POLICY, SPEC, STORED, World, person, trusted_key
 
-from signoff.decision.seals import CouldNotTell
+from signoff.decision.passkeys import challenge_of
+from signoff.decision.seals import CouldNotTell, passkey_bundle
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Freeze
 from signoff.record.promotion import REJECTION_TYPE, SealedDecision
@@ -310,6 +313,30 @@ def test_rule_10_seals_signed_by_the_operator(world: World) -> None:
 def test_rule_10_seals(world: World, change: Change) -> None:
     payload, freeze, decisions = good(world, change=change)
     assert rule_of(refused(world, world.outcome(world.bundle(payload, decisions), freeze.id))) == "seals"
+
+
+PROVIDER, KEY = Provider(), Authenticator()
+SEALED_AT = datetime(2026, 3, 2, 10, 2, 51, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("of", [None, "verdict", "person", "verification", "registration"])
+def test_rule_10_seals_by_a_passkey(world: World, of: str | None) -> None:
+    """``of``: of what the passkey proves something else."""
+    provider = {"issuer": ISSUER, "clients": [CLIENT], "subjectClaim": "email", "groupsClaim": "groups"}
+    trust = world.trust_with(identityProviders=[provider])
+    frozen = world.freeze()
+    token = PROVIDER.token("carla", SEALED_AT - timedelta(days=1)) if of == "registration" else None
+    owner = registered(KEY, PROVIDER, SEALED_AT - timedelta(days=1), token=token)
+    decided = "Reject" if of == "verdict" else "Approve", DAVID if of == "person" else CARLA
+    challenge = challenge_of(frozen.digest, frozen.freeze.renditions[0].digest, *decided)
+    used = KEY.answer(KEY.client_data(challenge), KEY.data(flags=1 if of == "verification" else 5))
+    consent = consenting(PROVIDER.token("carla", SEALED_AT), PROVIDER, passkey_bundle(owner, world.seal_key), used)
+    sealed = world.seal(frozen.payload, frozen.freeze, change=lambda seal: seal["decided"].update(consent=consent))
+    outcome = world.outcome(world.bundle(frozen.payload, [sealed]), frozen.freeze.id)
+    if of is None:
+        assert verify(outcome, trust, world.policies).promotes
+    else:
+        assert rule_of(refused(world, outcome, trust)) == "seals"
 
 
 def test_rule_10_seals_of_a_cluster_that_may_not_speak_for_the_target(world: World) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from authenticator import Authenticator, consenting, registered
 from signing_in import CLIENT, ISSUER, Provider
 from world import CARLA, POLICY, SPEC, World
 
 from signoff.archive import layout
 from signoff.decision.consent import KEY, TOKEN, consent_nonce
-from signoff.decision.seals import NotBelieved
+from signoff.decision.passkeys import challenge_of
+from signoff.decision.seals import NotBelieved, passkey_bundle
 from signoff.desk.freezing import Frozen
 from signoff.errors import SignoffError
 from signoff.record.canonical import b64encode, dumps
@@ -26,6 +28,7 @@ from signoff.verify.statements import believe_decision
 
 AT = datetime(2026, 3, 2, 10, 2, 51, tzinfo=UTC)
 PROVIDER = Provider()
+KEY_OF_CARLA = Authenticator()
 Change = Callable[[dict[str, Any]], None]
 
 
@@ -88,11 +91,24 @@ def proven(bank: Bank, assurance: str) -> Change:
     return change
 
 
+def by_passkey(bank: Bank, verdict: Any = "Approve") -> Change:
+    """Carla's passkey signed for this very decision, or for the other verdict."""
+    digest, rendition = bank.frozen.digest, bank.frozen.freeze.renditions[0].digest
+    registration = passkey_bundle(registered(KEY_OF_CARLA, PROVIDER, AT - timedelta(days=30)), bank.world.seal_key)
+    used = KEY_OF_CARLA.use(challenge_of(digest, rendition, verdict, CARLA))
+    return lambda seal: seal["decided"].update(consent=consenting(PROVIDER.token("carla", AT), PROVIDER, registration, used))
+
+
 CASES = {
     "none is asked for, and none is there": ("api-server", lambda _: lambda _: None, True),
     "more than is asked for": ("api-server", lambda bank: proven(bank, "session"), True),
     "a session is asked for, and there": ("session", lambda bank: proven(bank, "session"), True),
     "a fresh login is asked for, and there": ("fresh-login", lambda bank: proven(bank, "fresh-login"), True),
+    "a passkey is asked for, and there": ("passkey", by_passkey, True),
+    "a passkey where a fresh login is asked for": ("fresh-login", by_passkey, True),
+    "a fresh login where a passkey is asked for": ("passkey", lambda bank: proven(bank, "fresh-login"), False),
+    "a passkey that was used for the other verdict": ("passkey", lambda bank: by_passkey(bank, "Reject"), False),
+    "a passkey that was used, where nobody asks for one": ("api-server", lambda bank: by_passkey(bank, "Reject"), False),
     "less than is asked for": ("fresh-login", lambda bank: proven(bank, "session"), False),
     "no proof where one is asked for": ("session", lambda _: lambda _: None, False),
     "a rendition of another desk": ("api-server", lambda _: lambda seal: seal.update(rendition=sha256(b"x")), False),

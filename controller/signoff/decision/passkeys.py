@@ -162,11 +162,17 @@ def believe_passkey(seal: Seal, filed: Filed, trust: Trust, freeze: Freeze, wher
     require_assertion(assertion, passkey, challenge_of(seal.freeze, seal.rendition, decided.verdict, decided.principal), where)
 
 
+def registration_of(decided: Decided, where: str = "seal.consent") -> bytes | None:
+    """Return the bundle of the registration that a decision says it rests on, None where it rests on none; as `passkey_of`."""
+    return _of_proofs(decided.consent.proofs, where)[0] if decided.consent.assurance == "passkey" else None
+
+
 def passkey_of(decided: Decided, where: str = "seal.consent") -> Passkey | None:
     """Return the registration that a decision says it rests on, None where it rests on none; nothing of it is believed by that."""
-    if decided.consent.assurance != "passkey":
+    data = registration_of(decided, where)
+    if data is None:
         return None
-    bundle = read_bundle(_of_proofs(decided.consent.proofs, where)[0], where)
+    bundle = read_bundle(data, where)
     return read_statement(PasskeyStatement, bundle.payload, PASSKEY_TYPE, where).predicate
 
 

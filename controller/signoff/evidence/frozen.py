@@ -19,6 +19,7 @@ from signoff.archive import layout
 from signoff.archive.store import Damaged, Missing, Stored
 from signoff.decision.corrections import counts
 from signoff.decision.frozen import believe_submissions
+from signoff.decision.passkeys import registration_of
 from signoff.decision.seals import CouldNotTell, Filed
 from signoff.desk.explanation import ENDINGS
 from signoff.desk.render import MAX_RENDITION
@@ -169,13 +170,17 @@ def _shown(reader: Reader, freeze: Freeze, payload: bytes, word: str) -> list[Fi
 
 
 def _signed(freeze: Freeze, held: list[tuple[Sealed, File]]) -> Iterator[File]:
-    """Yield the seals, the grants that they rest on, and the statements of who asked; the verifier asked them all (rules 9 and 10)."""
-    grants: dict[Digest, bytes] = {}
+    """Yield the seals, the grants and passkeys that they rest on, and the statements of who asked; the verifier asked all (9, 10)."""
+    grants, passkeys = dict[Digest, bytes](), dict[Digest, bytes]()
     for sealed, file in held:
         yield file
         grants |= {one.digest: b64decode(one.bundle, "seal.delegation") for one in sealed.decided.delegation}
-    for digest, bundle in sorted(grants.items()):
-        yield File(f"grants/{hex_of(digest)}.sigstore.json", bundle, f"the statement {digest[:19]}…")
+        registration = registration_of(sealed.decided)
+        if registration is not None:
+            passkeys[read_bundle(registration, "seal.consent").digest] = registration
+    for folder, statements in (("grants", grants), ("passkeys", passkeys)):
+        for digest, bundle in sorted(statements.items()):
+            yield File(f"{folder}/{hex_of(digest)}.sigstore.json", bundle, f"the statement {digest[:19]}…")
     for number, one in enumerate(freeze.submissions, 1):
         bundle = b64decode(one.bundle, "freeze.submissions")
         yield File(f"submissions/{number}.sigstore.json", bundle, f"asked by {one.principal.name}")

@@ -131,7 +131,7 @@ after this pack was written are not in it.
 | `events/ID/request.json` | the exact payload that was decided on |
 | `events/ID/desk.html`, `desk.txt` | the desk that was shown, in two renditions |
 | `events/ID/explanation.*` | the requester's own document. HTML ends in `.txt`: opened as a page, it would run what it holds |
-| `events/ID/seals/`, `grants/`, `submissions/` | each decision, in whose name, and who asked |
+| `events/ID/seals/`, `grants/`, `passkeys/`, `submissions/` | each decision, in whose name, by which key, and who asked |
 | `events/ID/policies/`, `checks/` | the policies that were considered, and what signed checks measured |
 | `events/ID/corrections/` | what was said of the event afterwards: revoked, annotated; and what lies there and does not count |
 | `{checksums}` | the sha256 of every other file |
