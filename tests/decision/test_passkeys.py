@@ -26,6 +26,7 @@ from signoff.decision.passkeys import (
     Assertion,
     believe_registration,
     challenge_of,
+    passkey_of,
     pem_of_der,
     public_key_of,
     registration_nonce,
@@ -329,7 +330,6 @@ def test_bypass_14_a_seal_is_not_believed_whose_passkey_proves_something_else(wo
         "a registration to come": lambda: desk.sealed(
             desk.registration(passkey(token=token_for(KEY, at=AT + timedelta(hours=1)), time=format_time(AT + timedelta(hours=1)))), used
         ),
-        "a registration like a book": lambda: desk.sealed(b"x" * (MAX_REGISTRATION + 1), used),
         "no registration": lambda: desk.sealed(b"{}", used),
         "no sign-in beside it": lambda: desk.sealed(good, used, kinds=BY_PASSKEY[2:]),
         "a sign-in of yesterday": lambda: desk.sealed(good, used, token=PROVIDER.token("carla", AT - timedelta(hours=13))),
@@ -347,6 +347,28 @@ def test_bypass_14_a_seal_is_not_believed_whose_passkey_proves_something_else(wo
         except SignoffError:
             continue
         pytest.fail(f"believed: {name}")
+
+
+def test_a_registration_like_a_book_is_not_believed_though_all_of_it_is_signed(world: World) -> None:
+    desk = Desk(world)
+    wordy = Provider(kid="k" * 7000, key=PROVIDER.key)
+    bundle = desk.registration(registered(KEY, wordy, REGISTERED))
+    assert len(bundle) > MAX_REGISTRATION
+    with pytest.raises(NotBelieved, match="a larger registration than is read"):
+        desk.believe(desk.sealed(bundle, desk.used()))
+
+
+def test_what_a_seal_says_of_its_passkey_is_told_or_refused_in_words(world: World) -> None:
+    desk = Desk(world)
+    sealed = desk.sealed(desk.registration(), desk.used()).seal.decided
+    told = passkey_of(sealed)
+    assert told is not None
+    assert told.label == "blue key"
+    without = sealed.consent.model_copy(update={"assurance": "session"})
+    assert passkey_of(sealed.model_copy(update={"consent": without})) is None
+    for proofs in ((), sealed.consent.proofs[:5], sealed.consent.proofs[::-1]):
+        with pytest.raises(NotBelieved, match="other proofs than a passkey gives"):
+            passkey_of(sealed.model_copy(update={"consent": sealed.consent.model_copy(update={"proofs": proofs})}))
 
 
 def test_a_passkey_stands_where_less_is_asked_and_nothing_else_where_it_is(world: World) -> None:
