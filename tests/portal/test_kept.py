@@ -12,6 +12,7 @@ from world import World
 
 from signoff.archive.store import Damaged, Missing
 from signoff.archive.write import write_blob
+from signoff.desk.confinement import confined
 from signoff.portal.kept import Kept
 
 
@@ -81,3 +82,23 @@ def test_what_was_altered_is_not_shown_compressed_either(world: World) -> None:
     file.write_bytes(b"as it was forged" * 1000)
     with pytest.raises(Damaged):
         kept.zipped(digest, limit=20_000)
+
+
+def test_a_page_is_confined_once_and_not_shown_after_it_was_altered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counted(markup: str) -> str:
+        calls.append(markup)
+        return confined(markup)
+
+    monkeypatch.setattr("signoff.portal.kept.confined", counted)
+    digest = write_blob(world.store, b'<iframe src="https://evil.example"></iframe>')
+    kept = Kept(world.store)
+    for _ in range(3):
+        assert kept.confined(digest, limit=100) == b'<x-iframe src="https://evil.example"></x-iframe>'
+    assert len(calls) == 1
+    file = file_of(world, digest)
+    file.chmod(0o600)
+    file.write_bytes(b"<p>")
+    with pytest.raises(Damaged):
+        kept.confined(digest, limit=100)

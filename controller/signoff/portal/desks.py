@@ -26,6 +26,7 @@ from signoff.errors import SignoffError
 from signoff.policy.quorum import Vote, tally
 from signoff.portal.cluster import Cluster, ClusterAway, NotThere, Object
 from signoff.portal.kept import Kept
+from signoff.record.canonical import text_at
 from signoff.record.freeze import Document, Explanation, Freeze
 from signoff.record.promotion import is_freeze_of
 from signoff.record.request import read_spec, request_id, request_value
@@ -140,7 +141,7 @@ class Desks:
         for promotion in self._cluster.promotions():
             time = _decided_at(promotion, who)
             waits = _reason(promotion) == "AwaitingDecision"
-            if (waits or time is not None) and self._cluster.may_see(who, _text(promotion, "metadata", "namespace")):
+            if (waits or time is not None) and self._cluster.may_see(who, text_at(promotion, "metadata", "namespace")):
                 (waiting if waits else over).append((time, promotion))
         waiting.sort(key=lambda one: one[0] is not None)  # what only others still decide comes after what they have not decided
         over.sort(key=lambda one: one[0] or "", reverse=True)
@@ -155,7 +156,7 @@ class Desks:
             if len(entries) == most:
                 return entries, True
             try:
-                desk = self._of(promotion, _text(promotion, "metadata", "namespace"), _text(promotion, "metadata", "name"))
+                desk = self._of(promotion, text_at(promotion, "metadata", "namespace"), text_at(promotion, "metadata", "name"))
                 entries.append(self.entry(desk, who))
             except (Unavailable, ClusterAway):
                 raise
@@ -171,6 +172,10 @@ class Desks:
         """Return the same as gzip."""
         return self._kept.zipped(document.digest, limit=max(MAX_RENDITION, MAX_EXPLANATION))
 
+    def shown(self, explanation: Explanation) -> bytes:
+        """Return an explanation as a browser may draw it: a page is confined as on the desk."""
+        return (self._kept.confined if explanation.mediaType == "text/html" else self._kept.read)(explanation.digest, limit=MAX_EXPLANATION)
+
     def entry(self, desk: Desk, who: Resolved) -> Entry:
         """Return what a desk is to somebody."""
         state = self.state(desk)
@@ -185,9 +190,9 @@ class Desks:
         return self._reader.freeze(request, digest)[0]
 
     def _of(self, promotion: Object, namespace: str, name: str) -> Desk:
-        named = _text(promotion, "status", "freeze")
+        named = text_at(promotion, "status", "freeze")
         if not named:
-            message = _text(promotion, "status", "message") or "the operator has not looked at it yet"
+            message = text_at(promotion, "status", "message") or "the operator has not looked at it yet"
             raise NotFrozen(f"the desk is not frozen: {message}", where=f"{namespace}/{name}", mend="look again later")
         value = request_value(namespace, name, promotion.get("spec"))
         read_spec(value["spec"])
@@ -217,7 +222,7 @@ def _decided_at(promotion: Object, who: Resolved) -> str | None:
     seals = status.get("seals") if isinstance(status, dict) else None
     own = (who.principal.issuer, who.principal.subject)
     listed = [one for one in seals if isinstance(one, dict)] if isinstance(seals, list) else []
-    return next((_text(one, "time") for one in listed if (one.get("issuer"), one.get("subject")) == own), None)
+    return next((text_at(one, "time") for one in listed if (one.get("issuer"), one.get("subject")) == own), None)
 
 
 def _condition(promotion: Object, kind: str) -> dict[str, object]:
@@ -233,10 +238,3 @@ def _reason(promotion: Object) -> str:
 
 def _since(promotion: Object) -> str:
     return str(_condition(promotion, "Frozen").get("lastTransitionTime", ""))
-
-
-def _text(value: Object, *path: str) -> str:
-    item: object = value
-    for step in path:
-        item = item.get(step) if isinstance(item, dict) else None
-    return item if isinstance(item, str) else ""

@@ -4,19 +4,21 @@
 2. Bytes are hashed when they are first read. The same bytes read again are compared with those, which costs a tenth of it and says as much.
 3. What is kept is bounded in bytes; what was read longest ago goes first.
 4. The same bytes are compressed once (gzip, RFC 1952), by one thread at a time, and kept beside them, bounded as they are. They decode to
-   what has the digest.
+   what has the digest. Pages are confined once (`desk.confinement`) in the same manner.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections import OrderedDict
+from collections.abc import Callable
 from threading import Lock
 from typing import Final
 
 from signoff.archive import layout
 from signoff.archive.store import Store
 from signoff.archive.write import read_blob
+from signoff.desk.confinement import confined
 
 MOST: Final = 64 * 1024 * 1024
 LEVEL: Final = 6
@@ -31,7 +33,8 @@ class Kept:
         self._held: OrderedDict[str, bytes] = OrderedDict()
         self._zipped: OrderedDict[str, bytes] = OrderedDict()
         self._lock = Lock()
-        self._zipping = Lock()
+        self._confined: OrderedDict[str, bytes] = OrderedDict()
+        self._making = Lock()
 
     def read(self, digest: str, *, limit: int) -> bytes:
         """Return the archived bytes with this digest; raises as `read_blob`."""
@@ -48,12 +51,19 @@ class Kept:
 
     def zipped(self, digest: str, *, limit: int) -> bytes:
         """Return the same as gzip; raises as `read`, which is asked each time."""
+        return self._made(self._zipped, digest, limit, lambda data: gzip.compress(data, compresslevel=LEVEL, mtime=0))
+
+    def confined(self, digest: str, *, limit: int) -> bytes:
+        """Return the page that the same are, as a browser may draw it; raises as `read`, which is asked each time."""
+        return self._made(self._confined, digest, limit, lambda data: confined(data.decode()).encode())
+
+    def _made(self, held: OrderedDict[str, bytes], digest: str, limit: int, make: Callable[[bytes], bytes]) -> bytes:
         data = self.read(digest, limit=limit)
-        with self._zipping:
-            known = self._zipped.get(digest)
+        with self._making:
+            known = held.get(digest)
             if known is None:
-                known = gzip.compress(data, compresslevel=LEVEL, mtime=0)
-                self._keep(self._zipped, digest, known)
+                known = make(data)
+                self._keep(held, digest, known)
         return known
 
     def _keep(self, held: OrderedDict[str, bytes], digest: str, data: bytes) -> None:

@@ -17,7 +17,6 @@ from typing import Annotated, Any, Final, Literal
 from fastapi import FastAPI, Path, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
-from signoff.desk.confinement import confined
 from signoff.desk.explanation import ENDINGS
 from signoff.portal import pages
 from signoff.portal.description import archived
@@ -73,10 +72,9 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
             return RedirectResponse(f"/desk/{namespace}/{name}/explanation", status_code=303)
         found = desks.desk(person.who, namespace, name)
         explanation = found.freeze.explanation
-        content = desks.bytes_of(explanation)
+        content = desks.shown(explanation)
         visit_of(request).session.opened.add(found.digest)
-        is_page = explanation.mediaType == "text/html"
-        return _frozen(confined(content.decode()).encode() if is_page else content, explanation.mediaType)
+        return _frozen(content, explanation.mediaType)
 
     @app.get("/desk/{namespace}/{name}/{digest}", response_class=Response, responses=FROZEN)
     def frozen(request: Request, person: Person, namespace: Label, name: Label, digest: Named) -> Response:
