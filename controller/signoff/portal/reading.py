@@ -22,6 +22,7 @@ from signoff.portal import pages
 from signoff.portal.description import archived
 from signoff.portal.desks import NotFrozen
 from signoff.portal.visit import Label, Person, Portal, visit_of
+from signoff.record.freeze import Explanation
 from signoff.record.values import parse_digest
 
 FROZEN_POLICY: Final = (
@@ -31,7 +32,6 @@ FROZEN_POLICY: Final = (
 FROZEN: Final[dict[int | str, dict[str, Any]]] = {200: archived("text/html", "text/plain")}
 SHOWN: Final = {**FROZEN, 303: {"description": "To the page around the explanation"}}
 WORTH_ZIPPING: Final = 4096
-_VARIES: Final = {"Vary": "Accept-Encoding"}
 _NO_MORE: Final[Mapping[str, str]] = {}
 Named = Annotated[str, Path(pattern=r"^sha256:[0-9a-f]{64}$")]
 
@@ -81,12 +81,14 @@ def serve_desks(app: FastAPI, portal: Portal) -> None:
         """A rendition of the desk, or the explanation as a file, to the byte; that the explanation was opened is remembered."""
         found = desks.desk(person.who, namespace, name)
         document = found.document(parse_digest(digest))
-        if document == found.freeze.explanation:
+        is_explanation = document == found.freeze.explanation
+        if is_explanation:
             visit_of(request).session.opened.add(found.digest)
-            return _file(desks.bytes_of(document), f"explanation-{document.digest.removeprefix('sha256:')}.{ENDINGS[document.mediaType]}")
+        headers = {"Vary": "Accept-Encoding", **(_file(found.freeze.explanation) if is_explanation else {})}
+        kind = "text/plain" if is_explanation else document.mediaType
         if document.size >= WORTH_ZIPPING and accepts_gzip(request.headers.get("accept-encoding", "")):
-            return _frozen(desks.zipped(document), document.mediaType, {**_VARIES, "Content-Encoding": "gzip"})
-        return _frozen(desks.bytes_of(document), document.mediaType, _VARIES)
+            return _frozen(desks.zipped(document), kind, {**headers, "Content-Encoding": "gzip"})
+        return _frozen(desks.bytes_of(document), kind, headers)
 
 
 def _frozen(content: bytes, media_type: str, headers: Mapping[str, str] = _NO_MORE) -> Response:
@@ -94,10 +96,10 @@ def _frozen(content: bytes, media_type: str, headers: Mapping[str, str] = _NO_MO
     return Response(content, media_type=f"{kind}; charset=utf-8", headers={"Content-Security-Policy": FROZEN_POLICY, **headers})
 
 
-def _file(content: bytes, name: str) -> Response:
-    """Return a file to keep, which no browser draws, now or opened from a disk."""
-    headers = {"Content-Security-Policy": FROZEN_POLICY, "Content-Disposition": f'attachment; filename="{name}"'}
-    return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
+def _file(explanation: Explanation) -> Mapping[str, str]:
+    """Return what makes a file to keep of it, which no browser draws, now or opened from a disk."""
+    name = f"explanation-{explanation.digest.removeprefix('sha256:')}.{ENDINGS[explanation.mediaType]}"
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
 def accepts_gzip(said: str) -> bool:
