@@ -99,7 +99,7 @@ def test_rule_3_what_is_not_the_answer_is_refused_and_the_answer_is_taken_after_
     assert got.status_code == status
     if sent.get("method") != "HEAD":
         assert "Nothing was decided by this" in got.text
-    with pytest.raises(NobodyCame, match="refused 1 other requests meanwhile"):
+    with pytest.raises(NobodyCame, match="refused 1 other request meanwhile"):
         loopback.wait(0.01)
     assert get(loopback, CODE).status_code == 200
     assert loopback.wait(5).code == "a-code"

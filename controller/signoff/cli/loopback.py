@@ -28,6 +28,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 from starlette.types import Receive, Scope, Send
 
+from signoff.cli import output
 from signoff.errors import SignoffError
 from signoff.listening import Bounded
 
@@ -94,7 +95,7 @@ class Loopback:
                 return self._answers.get(timeout=min(_LOOK, seconds - waited))
             except Empty:
                 continue
-        others = f"; refused {self.refused} other requests meanwhile" if self.refused else ""
+        others = f"; refused {output.count(self.refused, 'other request')} meanwhile" if self.refused else ""
         raise NobodyCame(f"nobody came back from the identity provider within {seconds:.0f} s{others}", where="sign-in")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
