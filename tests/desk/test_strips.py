@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_UP, Context, Decimal, localcontext
 
 import pytest
 from desks import DESKS
@@ -31,6 +31,14 @@ def test_rule_3_where_figures_stand(case: str) -> None:
     values, wanted = PLACES[case]
     scale = scale_of(values)
     assert [scale.at(Decimal(value)) for value in values] == wanted
+
+
+@pytest.mark.parametrize("case", PLACES)
+def test_rule_1_whatever_precision_the_process_has(case: str) -> None:
+    values, wanted = PLACES[case]
+    with localcontext(Context(prec=1, rounding=ROUND_UP)):
+        scale = scale_of(values)
+        assert [scale.at(Decimal(value)) for value in values] == wanted
 
 
 def test_rule_3_lines_are_within_the_scale_and_what_is_beyond_stands_at_its_end() -> None:
@@ -62,6 +70,10 @@ TITLES: dict[str, tuple[list[Placed], str]] = {
     "challengers": (
         [("challenger", "1"), ("challenger", "2"), ("challenger", "3"), ("candidate", "2")],
         "x, drawn: the candidate’s 2 is above 1 of 3 challengers, equal to 1",
+    ),
+    "by number and not by spelling": (
+        [("challenger", "9"), ("challenger", "1e1"), ("challenger", "10.0"), ("candidate", "10")],
+        "x, drawn: the candidate’s 10 is above 1 of 3 challengers, equal to 2",
     ),
     "both": (
         [("challenger", "1"), ("incumbent", "3"), ("candidate", "2")],

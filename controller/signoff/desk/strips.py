@@ -21,7 +21,7 @@ from signoff.desk.content import Form, Mark, Strip
 
 Placed: TypeAlias = tuple[Form, str]
 
-# Wide enough for the difference of any two figures of the record to 60 places, whatever their exponents (`record.values.Decimal`).
+# Given everywhere, so that nothing depends on the process's own; wide enough for whatever exponents figures have (`record.values.Decimal`).
 _CONTEXT: Final = Context(prec=60, Emax=10_000, Emin=-10_000)
 _MARGIN, _WIDTH = 50, 900
 """Where the scale begins, and how long it is, in thousandths of the strip's width."""
@@ -57,7 +57,7 @@ def scale_of(values: Sequence[str], lines: Sequence[str] = ()) -> Scale:
     across = tuple(map(Decimal, lines))
     numbers = (*map(Decimal, values), *across)
     lowest, highest = min(numbers), max(numbers)
-    least = _CONTEXT.divide(max(map(abs, numbers)), Decimal(100))
+    least = _CONTEXT.divide(max(map(_CONTEXT.abs, numbers)), Decimal(100))
     missing = _CONTEXT.subtract(least, _CONTEXT.subtract(highest, lowest))
     if missing > 0:
         half = _CONTEXT.divide(missing, Decimal(2))
