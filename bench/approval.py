@@ -42,11 +42,11 @@ def measure(bank: Bank, store_name: str, count: int) -> list[Row]:
     bank.kubectl(PAULA, "apply", "-f", str(EXAMPLE / "policy.yaml"))
     bank.kubectl(BEN, "apply", "-f", str(EXAMPLE / "explanation-configmap.yaml"))
     names = [f"credit-bench-{number}" for number in range(count)]
-    bank.kubectl(BEN, "apply", "-f", "-", stdin=yaml.safe_dump_all([_promotion(name) for name in names]))
+    bank.kubectl(BEN, "apply", "-f", "-", stdin=yaml.safe_dump_all([promotion(name) for name in names]))
     frozen = _frozen(bank, names)
     grant(bank.rights("reader"))
     store = open_store(bank.archive)
-    with _carla(bank) as client:
+    with connected(bank, CARLA) as client:
         clicks = [_click(client, store, name, frozen[name]) for name in names]
     answered, written = zip(*clicks, strict=True)
     return [
@@ -74,14 +74,15 @@ def _click(client: httpx.Client, store: Store, name: str, status: dict[str, Any]
     if answer.status_code != 201:
         raise BenchError(f"the approval of {name} was answered with {answer.status_code}: {answer.text[:500]}")
     key = layout.event(status["id"])
-    while not _holds(store, key):
+    while not holds(store, key):
         if time.monotonic() - began > _SECONDS:
             raise BenchError(f"{name} was approved, and {_SECONDS:.0f} s later there is no event")
         time.sleep(_PROBE_SECONDS)
     return answered - began, time.monotonic() - began
 
 
-def _holds(store: Store, key: str) -> bool:
+def holds(store: Store, key: str) -> bool:
+    """Whether the archive gives an event to a reader."""
     try:
         store.read(key, limit=MAX_BUNDLE)
     except Missing:
@@ -89,7 +90,8 @@ def _holds(store: Store, key: str) -> bool:
     return True
 
 
-def _promotion(name: str) -> dict[str, Any]:
+def promotion(name: str) -> dict[str, Any]:
+    """Return a request of a model of its own, of this name."""
     manifest: dict[str, Any] = deepcopy(yaml.safe_load((EXAMPLE / "promotion.yaml").read_text()))
     digest = "sha256:" + hashlib.sha256(name.encode()).hexdigest()
     manifest["metadata"]["name"] = name
@@ -112,11 +114,11 @@ def _frozen(bank: Bank, names: list[str]) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def _carla(bank: Bank) -> Iterator[httpx.Client]:
-    """Carla's connection to the API server, kept."""
-    config = yaml.safe_load(bank.kubeconfig(CARLA).read_text())
+def connected(bank: Bank, who: str) -> Iterator[httpx.Client]:
+    """Somebody's connection to the API server, kept."""
+    config = yaml.safe_load(bank.kubeconfig(who).read_text())
     user = config["users"][0]["user"]
-    files = {part: bank.work / f"carla.{part}" for part in ("certificate", "key")}
+    files = {part: bank.work / f"{who}.{part}" for part in ("certificate", "key")}
     for part, path in files.items():
         path.touch(mode=0o600)
         path.write_bytes(base64.b64decode(user[f"client-{part}-data"]))

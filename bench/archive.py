@@ -27,7 +27,7 @@ from urllib.parse import unquote, urlsplit
 import yaml
 
 from bench.errors import BenchError
-from bench.events import CLUSTER, ENVIRONMENT, ISSUER, DeskSize, Objects, Template, image_of, objects, person, template_of
+from bench.events import CLUSTER, ENVIRONMENT, HISTORY, ISSUER, DeskSize, Objects, Template, image_of, objects, person, template_of
 from bench.putting import Putter
 from signoff.archive import layout
 from signoff.archive.open import open_store
@@ -83,10 +83,20 @@ def initialise(url: str, keys: Path, label: str, namespace: str, rights: Mapping
     return Archive(url, str(keys), str(yaml.safe_load(made.stdout)["trust"]), label, namespace, 0, dict(rights or {}))
 
 
-def fill(archive: Archive, events: int, desk: DeskSize, told: Callable[[int], None] = lambda _: None, *, lean: bool = False) -> Archive:
-    """Fill an empty archive with so many events, and return it; ``told`` hears how many there are. ``lean`` as in rule 4."""
+def fill(
+    archive: Archive,
+    events: int,
+    desk: DeskSize,
+    told: Callable[[int], None] = lambda _: None,
+    *,
+    lean: bool = False,
+    history: int = HISTORY,
+) -> Archive:
+    """Fill an archive with so many events, and return it; ``told`` hears how many there are. ``lean`` as in rule 4; ``history``: how many
+    make up a model's.
+    """
     grant(archive.rights)
-    template, shared = template_of(archive.label, archive.namespace, desk, _key(archive, "seal"), format_time(datetime.now(UTC)))
+    template, shared = template_of(archive.label, archive.namespace, desk, _key(archive, "seal"), format_time(datetime.now(UTC)), history)
     store = open_store(archive.url)
     for key, data in shared.items():
         create_or_same(store, key, data)

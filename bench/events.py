@@ -5,7 +5,8 @@
    renders again, and only admission, which no event here went through, holds a desk against its rendition.
 3. A desk is ``small`` (one figure, one dataset) or the ``example``'s, as shown to users.
 4. Each event promotes a digest of its own, which follows from the archive's label and the event's number; `digest_of` gives it again.
-5. A hundred requests make up a model's history. None names the one before it as incumbent, as they would if one followed the other.
+5. A hundred requests make up a model's history, where no other number is asked for. None names the one before it as incumbent, as they
+   would if one followed the other.
 """
 
 from __future__ import annotations
@@ -57,6 +58,7 @@ class Template:
     shown: Mapping[str, Json]
     inputs: Mapping[str, str]
     now: str
+    history: int = HISTORY
 
 
 def digest_of(label: str, number: int) -> Digest:
@@ -70,7 +72,7 @@ def policy_spec() -> dict[str, Any]:
     return {**spec, "models": [{"names": ["*"], "namespaces": ["*"]}]}
 
 
-def template_of(label: str, namespace: str, desk: DeskSize, key: Signer, now: str) -> tuple[Template, Objects]:
+def template_of(label: str, namespace: str, desk: DeskSize, key: Signer, now: str, history: int = HISTORY) -> tuple[Template, Objects]:
     """Return the template, and the objects that all events share: the published policy, the explanation and its renditions (rule 2)."""
     explanation = (EXAMPLE / "explanation.html").read_bytes() if desk == "example" else b"Ranks better than the version before.\n"
     spec = _manifest(namespace, desk, explanation)
@@ -86,7 +88,7 @@ def template_of(label: str, namespace: str, desk: DeskSize, key: Signer, now: st
     published = policy_bundle(parse(PublishedPolicy, dumps(said), "policy"), content, key)
     statement = read_bundle(published, "policy").digest
     policy = Published("credit-models", read_policy(json.loads(content)), statement)
-    first = _spec(spec, label, 0)
+    first = _spec(spec, label, 0, history)
     checked = read_spec(first)
     unsigned: Json = {"principal": as_json(person("ben")), "time": now, "bundle": b64encode(b"-")}
     witnessed = parse(WitnessedSubmission, dumps(unsigned), "submission")
@@ -106,14 +108,14 @@ def template_of(label: str, namespace: str, desk: DeskSize, key: Signer, now: st
     )
     contents = [explanation, *(one.content for one in frozen.renditions)]
     shared = {layout.blob(sha256(content)): content for content in contents} | {layout.statement("policy", statement): published}
-    return Template(label, namespace, spec, as_json(frozen.freeze), frozen.freeze.route.inputs, now), shared
+    return Template(label, namespace, spec, as_json(frozen.freeze), frozen.freeze.route.inputs, now, history), shared
 
 
 def objects(template: Template, number: int, seal_key: Signer, event_key: Signer) -> Objects:
     """Return what the event of this number consists of, by key; the event comes last, as in every archive."""
     label, now = template.label, template.now
     name = f"{label}-{number}"
-    spec = _spec(template.spec, label, number)
+    spec = _spec(template.spec, label, number, template.history)
     request = request_value(template.namespace, name, spec)
     slot = request_id(request)
     place: Json = {"namespace": template.namespace, "name": name}
@@ -188,20 +190,20 @@ def _manifest(namespace: str, desk: DeskSize, explanation: bytes) -> dict[str, A
     return spec
 
 
-def _spec(template: Mapping[str, Any], label: str, number: int) -> dict[str, Any]:
+def _spec(template: Mapping[str, Any], label: str, number: int, history: int) -> dict[str, Any]:
     version = f"1.{number}.0"
-    model = {"name": _model(label, number), "version": version, "image": image_of(label, number)}
+    model = {"name": _model(label, number, history), "version": version, "image": image_of(label, number, history)}
     candidate = {**template["comparison"]["candidate"], "version": version, "digest": digest_of(label, number)}
     return {**template, "model": model, "comparison": {**template["comparison"], "candidate": candidate}}
 
 
-def _model(label: str, number: int) -> str:
-    return f"{label}-model-{number // HISTORY}"
+def _model(label: str, number: int, history: int) -> str:
+    return f"{label}-model-{number // history}"
 
 
-def image_of(label: str, number: int) -> str:
+def image_of(label: str, number: int, history: int = HISTORY) -> str:
     """The image that the event of this number promotes."""
-    return f"{REPOSITORY}/{_model(label, number)}@{digest_of(label, number)}"
+    return f"{REPOSITORY}/{_model(label, number, history)}@{digest_of(label, number)}"
 
 
 def person(name: str) -> Principal:

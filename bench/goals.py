@@ -108,6 +108,20 @@ def _largest(group: str, subject: str, name: str) -> Callable[[Run], float | Non
     return figure
 
 
+def _paced(subject: str, name: str) -> Callable[[Run], float | None]:
+    def figure(run: Run) -> float | None:
+        found = [row.figures[name] for row in run.rows if (row.group, row.subject, row.way) == ("portal", subject, "paced")]
+        return max(found, default=None)
+
+    return figure
+
+
+def _beside_bare(run: Run) -> float | None:
+    subjects = ("the frozen desk, to whom takes no gzip", "bare server, as many bytes as the desk")
+    own, bare = (_paced(name, "p50_ms")(run) for name in subjects)
+    return own / bare if own is not None and bare else None
+
+
 def _per_core(run: Run) -> float | None:
     row = run.find("verify", "signoff verify")
     return row.figures["per_core"] if row else None
@@ -137,6 +151,8 @@ def _worst(found: Sequence[float | None]) -> float | None:
     return max(known, default=None)
 
 
+_BESIDE_FETCH: Final = "created to frozen, beside the fetch"
+
 GOALS: Final = (
     Goal("What the warm gate adds, beside what the no-op webhook on FastAPI adds (p50, any number of clients)", _added, 1.3, " ×"),
     Goal("Requests a second through the warm gate, beside that no-op webhook (most clients)", _throughput, 0.8, " ×", at_least=True),
@@ -153,5 +169,12 @@ GOALS: Final = (
     Goal("Memory of the webhook when it is ready", _largest("start", "webhook", "rss_mb"), 150, " MB"),
     Goal("Start to ready (p50)", _largest("start", "webhook", "p50_ms"), 2000, " ms"),
     Goal("Approval to event, the slowest", _largest("approval", "click to event", "max_ms"), 1000, " ms"),
+    Goal("The desk's page in the portal, 50 readers, paced (p50)", _paced("the desk's page", "p50_ms"), 20, " ms"),
+    Goal("The frozen desk's first byte, 50 readers, paced (p50)", _paced("the frozen desk", "first_p50_ms"), 20, " ms"),
+    Goal("The frozen desk to its last byte, 50 readers, paced (p50)", _paced("the frozen desk", "p50_ms"), 20, " ms"),
+    Goal("The frozen desk, not compressed, beside a bare server's file of its size (p50)", _beside_bare, 2, " ×"),
+    Goal("A large desk frozen, beside its fetch, the slowest", _largest("portal", _BESIDE_FETCH, "max_ms"), 1000, " ms"),
+    Goal("A click in the portal to its event, the slowest", _largest("portal", "click to event", "max_ms"), 1000, " ms"),
+    Goal("A page of a history of 10,000 events, the slowest", _largest("portal", "history, first page", "max_ms"), 1000, " ms"),
     Goal("signoff verify, events a second and core", _per_core, 5000, "", at_least=True),
 )

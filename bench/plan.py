@@ -10,7 +10,7 @@ from typing import Final
 
 from bench.events import ROOT
 
-GROUPS: Final = ("gate", "approval", "start", "verify", "store")
+GROUPS: Final = ("gate", "approval", "start", "verify", "store", "portal")
 RESULTS: Final = ROOT / "bench" / "results"
 LEAST_EVENTS: Final = 40
 """Twenty containers with a digest each, and some that were never asked for."""
@@ -35,6 +35,12 @@ class Plan:
     starts: int = 5
     verify_events: int = 2000
     objects: int = 200
+    readers: int = 50
+    reading_seconds: float = 6.0
+    desks: int = 5
+    figures: int = 200
+    explanation: int = 5_000_000
+    history: int = 10_000
     archives: Path | None = None
     out: Path | None = RESULTS
 
@@ -51,6 +57,12 @@ QUICK: Final = Plan(
     starts=1,
     verify_events=5,
     objects=5,
+    readers=3,
+    reading_seconds=1.0,
+    desks=1,
+    figures=5,
+    explanation=50_000,
+    history=60,
     out=None,
 )
 
@@ -77,6 +89,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--starts", type=int, help="starts that are timed (default: 5)")
     parser.add_argument("--verify-events", type=int, help="events of the archive that is verified (default: 2000)")
     parser.add_argument("--objects", type=int, help="objects that are created and read in each store (default: 200)")
+    parser.add_argument("--readers", type=int, help="readers of a desk at a time (default: 50)")
+    parser.add_argument("--history", type=int, help="events of the history that is looked at in the portal (default: 10000)")
     parser.add_argument("--archives", type=Path, help="keep the file archives in this folder, and use again those that are there")
     parser.add_argument("--out", type=Path, help="where results are written (default: bench/results)")
 

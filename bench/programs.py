@@ -15,7 +15,7 @@ from controlplane.binaries import BUILD_FLAGS, cache_folder
 MODULES: Final = Path(__file__).parent / "go"
 
 
-def program(name: Literal["load", "noop"]) -> Path:
+def program(name: Literal["load", "noop", "readers"]) -> Path:
     """Return the path of a program, built first if need be; `BenchError` where it cannot be."""
     module = MODULES / name
     sources = b"\0".join(path.read_bytes() for path in sorted(module.iterdir()))

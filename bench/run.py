@@ -17,7 +17,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Final, Literal
 
-from bench import approval, gate, starting, storing, verifying
+from bench import approval, gate, portal, starting, storing, verifying
 from bench.archive import Archive, fill, grant, initialise
 from bench.cluster import MeasuredBank, gate_kubeconfig, make_namespaces, register
 from bench.events import DeskSize
@@ -61,6 +61,8 @@ class Measuring:
                 self._on_a_cluster(archives)
             if "approval" in wants and self.plan.s3_events:
                 self._approvals_in_s3()
+            if "portal" in wants:
+                self._portal()
 
     def _archives(self) -> list[Archive]:
         files = [self._file_archive(f"file-{events}", events, "small") for events in self.plan.file_events]
@@ -156,6 +158,11 @@ class Measuring:
         self.told("approvals, s3: starting a control plane")
         with ControlPlane(self.work / "plane-s3") as plane, Bank(plane, self.work / "bank-s3", archive="s3") as bank:
             self.rows += approval.measure(bank, "s3", self.plan.approvals)
+
+    def _portal(self) -> None:
+        self.told("portal: starting a control plane")
+        with ControlPlane(self.work / "plane-portal") as plane:
+            self.rows += portal.measure(plane, self.plan, self.work / "portal", self.told)
 
 
 def _rights(store: ObjectStore, who: Literal["admin", "writer", "reader"]) -> dict[str, str]:

@@ -24,6 +24,8 @@ def test_quick_measures_everything() -> None:
         assert [line for line in lines if line.startswith(f"| {subject}")], subject
     for subject in ("signoff verify", "signoff export-table", "signoff reclassify", "bare ECDSA"):
         assert [line for line in lines if line.startswith(f"| {subject}")], subject
+    for subject in ("created to frozen", "click to receipt", "the desk's page", "the frozen desk", "bare server", "history, first page"):
+        assert [line for line in lines if line.startswith(f"| {subject}")], subject
     unmeasured = [line for line in lines if "not measured" in line]
     assert {line.split("|")[1].strip()[:14] for line in unmeasured} <= {"The warm gate ", "The cold gate ", "What the warm "}, unmeasured
     assert "results in" not in done.stderr

@@ -1,0 +1,3 @@
+module signoff.dev/bench/readers
+
+go 1.26.0
