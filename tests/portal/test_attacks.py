@@ -77,6 +77,29 @@ def test_whom_kubernetes_does_not_let_get_promotions_a_desk_is_not_there(office:
     assert seals(office) == []
 
 
+def test_evidence_is_there_for_whom_kubernetes_shows_the_promotion_and_all_of_it_for_whom_it_lets_audit(
+    office: Office, bank: Bank, provider: EmbeddedProvider
+) -> None:
+    office.frozen()
+    carla, erik = Visitor(bank, provider, CARLA), Visitor(bank, provider, ERIK)
+    assert carla.press(office).status_code == 303
+    office.until(lambda: office.condition("Promoted").get("status") == "True")
+    base, history = f"/events/{office.status()['id']}/", f"/models/{office.model}"
+    shown = [base, f"{base}desk.html", f"{base}request.json", history]
+    assert [carla.get(path).status_code for path in shown] == [200] * 4
+    assert carla.get(f"{base}event.sigstore.json").status_code == 404, "it holds her ID token"
+    assert [erik.get(path).status_code for path in shown] == [404] * 4
+    bound = ("clusterrolebinding", "auditors-of-this-test")
+    bank.control_plane.kubectl("create", *bound, "--clusterrole=signoff-auditor", "--group=deputies")
+    try:
+        office.until(lambda: erik.get(base).status_code == 200)
+        assert [erik.get(path).status_code for path in (*shown, f"{base}event.sigstore.json")] == [200] * 5
+        assert erik.get(f"/desk/credit/{office.name}").status_code == 404, "what is not decided is no auditor's"
+    finally:
+        bank.control_plane.kubectl("delete", *bound)
+    office.until(lambda: erik.get(base).status_code == 404)
+
+
 # --- a thief of the portal's account --------------------------------------------------------------------------------
 
 

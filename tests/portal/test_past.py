@@ -239,6 +239,7 @@ def test_a_history_is_told_by_what_happened_and_for_which_environment(house: Hou
     }
     assert {query: set(events_on(carla.get(HISTORY + query).text)) for query in asked} == asked
     page = carla.get(f"{HISTORY}?what=corrected").text
+    assert '<span class="bad">promoted, and revoked</span>' in page
     assert "revoked since, by" in page
     assert "The evaluation data were wrong." in page
 
