@@ -42,13 +42,13 @@ def test_rule_3_segments_stand_below_the_whole_on_one_scale_for_each_column() ->
 
 
 def test_rule_3_drift_is_drawn_from_nothing_on_with_the_usual_marks() -> None:
-    shown = measured({"psi.income": "0.5", "psi.age": "0", "drift.ks.score": "0.3", "auc": "0.8", "psi": "0.2"})
+    shown = measured({"psi.income": "0.5", "psi.age": "0.05", "drift.ks.score": "0.3", "auc": "0.8", "psi": "0.2"})
     [table] = tables(shown)
     assert [label for label, _ in table.rows] == ["psi.income", "psi.age", "drift.ks.score"]
     strips = [cells[0].strip for _, cells in table.rows if cells[0]]
     assert [(one.marks[0].at, one.lines) if one else None for one in strips] == [
         ("95.0%", ("23.0%", "50.0%")),
-        ("5.0%", ("23.0%", "50.0%")),
+        ("14.0%", ("23.0%", "50.0%")),
         None,  # of another kind than PSI: its marks are not these
     ]
     assert whole(shown) == ["auc", "psi"]
