@@ -28,6 +28,7 @@ WEBHOOK: Config = {
     "tls": {"certificate": "/etc/signoff/tls/tls.crt", "key": "/etc/signoff/tls/tls.key"},
     "gateListener": {"port": 9443},
     "door": {"port": 8443, "clientCa": "/etc/signoff/client-ca/ca.crt", "clientNames": ["kube-apiserver"]},
+    "passkeyOrigins": ["https://signoff.bank.example", "https://signoff.bank.example:8443"],
     "gate": {"exemptions": [{"repository": "registry.bank.example/mesh/proxy", "reason": "no model", "until": "2027-06-30"}]},
 }
 OPERATOR: Config = {
@@ -144,6 +145,8 @@ WRONG: list[tuple[str, tuple[str | int, ...], list[Any]]] = [
     ("webhook", ("door", "clientCa"), ["", None]),
     ("webhook", ("tls",), ["/etc/tls", None, []]),
     ("webhook", ("issuers",), [[], None, {}, "any"]),
+    ("webhook", ("passkeyOrigins",), [None, {}, "https://signoff.bank.example"]),
+    ("webhook", ("passkeyOrigins", 0), ["", "http://signoff.bank.example", "https://signoff.bank.example/", "https://Signoff", "*", None]),
     ("webhook", ("issuers", 0, "credential"), ["x509", "", "jti", None]),
     ("webhook", ("issuers", 0, "kind"), ["Person", "group", None]),
     ("webhook", ("issuers", 0, "issuer"), ["", None, "a\u202eb"]),
