@@ -38,7 +38,7 @@ COMMANDS: Final = {
     "export": "Write the evidence into a pack that others verify.",
     "verify": "Verify one event, or the whole archive.",
     "export-table": "The archive as a table for SQL, in Parquet.",
-    "run": "Run the operator or the webhook.",
+    "run": "Run a process: operator, webhook, engine or portal.",
 }
 _MODULES: Final = {"audit": "audit_cluster"}
 """Where a command's module bears another name: `audit` is the archive's."""
