@@ -21,6 +21,7 @@ from signoff.archive.store import Unavailable
 from signoff.desk.freezing import Frozen
 from signoff.portal.cluster import ClusterAway, Denied, NotKnown
 from signoff.portal.guard import COOKIE, HEADERS
+from signoff.record.promotion import is_freeze_of
 from signoff.record.values import sha256
 from tests.portal.house import HOME, House, Visitor
 
@@ -573,6 +574,27 @@ def test_of_a_freeze_what_was_read_is_kept_and_not_its_bytes(house: House) -> No
     assert kept.cache_info().currsize == 1
     assert kept.cache_info().maxsize <= 64  # type: ignore[operator]
     assert kept(desk.freeze.id, desk.digest) == desk.freeze
+
+
+def test_a_desk_is_compared_with_its_request_once_and_another_request_is_none_of_its(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading a request of 2,200 figures took longer than all else of its page."""
+    house.desk()
+    carla, compared = house.visitor(CARLA), list[str]()
+
+    def counted(freeze: Any, value: Any) -> bool:
+        compared.append(freeze.id)
+        return is_freeze_of(freeze, value)
+
+    monkeypatch.setattr("signoff.portal.desks.is_freeze_of", counted)
+    assert [carla.get(DESK).status_code for _ in range(3)] == [200] * 3
+    assert len(compared) == 1
+    held: Any = house.rooms.held["credit", "credit-scoring-2.4.0"]
+    house.rooms.held["credit", "credit-scoring-2.4.0"] = {**held, "spec": {**held["spec"], "reason": "Another."}}
+    assert carla.get(DESK).status_code in {404, 409}
+    house.rooms.held["credit", "credit-scoring-2.4.0"] = {**held, "spec": {**held["spec"], "reason": 0.5}}
+    assert carla.get(DESK).status_code in {404, 409}
 
 
 # --- what is out of reach -------------------------------------------------------------------------------------------

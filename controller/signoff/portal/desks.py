@@ -2,7 +2,8 @@
 
 1. What is on a desk is the archived bytes under the digests that the freeze names, read for each reader and verified (`kept`); nothing is
    rendered here. A freeze is verified when it is first read, and what it says is kept for a while: its digest says that it is the same.
-2. The freeze is the one that the promotion's status names, and must be of this very request.
+2. The freeze is the one that the promotion's status names, and must be of this very request. That was found to be a right one when it was
+   frozen: it is compared, and not read anew.
 3. Whether somebody may decide is foretold by the rules of the door (`decision.eligibility`), for the queue's sake. The door decides.
 4. The queue is bounded, and says where it leaves something out. What somebody decided before takes no place from what waits.
 """
@@ -29,7 +30,7 @@ from signoff.portal.kept import Kept
 from signoff.record.canonical import text_at
 from signoff.record.freeze import Document, Explanation, Freeze
 from signoff.record.promotion import is_freeze_of
-from signoff.record.request import read_spec, request_id, request_value
+from signoff.record.request import request_id, request_value
 from signoff.record.seal import Decided
 from signoff.record.values import Digest, RequestId, parse_digest, parse_time
 from signoff.verify.reader import Reader
@@ -105,6 +106,7 @@ class Queue:
 MOST_WAITING: Final = 200
 MOST_DECIDED: Final = 20
 _FREEZES: Final = 64
+_MOST_FITTING: Final = 10_000
 
 
 class Desks:
@@ -114,6 +116,7 @@ class Desks:
         self._cluster = cluster
         self._reader = reader
         self._freeze = lru_cache(maxsize=_FREEZES)(self._read)
+        self._fitting: set[tuple[RequestId, Digest]] = set()
         self._kept = Kept(reader.store)
 
     def desk(self, who: Resolved, namespace: str, name: str) -> Desk:
@@ -195,11 +198,14 @@ class Desks:
             message = text_at(promotion, "status", "message") or "the operator has not looked at it yet"
             raise NotFrozen(f"the desk is not frozen: {message}", where=f"{namespace}/{name}", mend="look again later")
         value = request_value(namespace, name, promotion.get("spec"))
-        read_spec(value["spec"])
         request, digest = request_id(value), parse_digest(named, "status.freeze")
         freeze = self._freeze(request, digest)
-        if not is_freeze_of(freeze, value):
-            raise NotFrozen("the freeze is of another request", where=digest, mend="nothing was decided; call whoever runs signoff")
+        if (request, digest) not in self._fitting:  # the id is the hash of the request: of one id there is one request
+            if not is_freeze_of(freeze, value):
+                raise NotFrozen("the freeze is of another request", where=digest, mend="nothing was decided; call whoever runs signoff")
+            if len(self._fitting) >= _MOST_FITTING:
+                self._fitting.clear()
+            self._fitting.add((request, digest))
         return Desk(namespace, name, request, digest, freeze, _since(promotion))
 
 
