@@ -702,3 +702,17 @@ def test_whatever_is_asked_it_is_answered_and_with_our_headers(
     assert answer.status_code < 500
     require_headers(answer)
     assert known.house.rooms.created == []
+
+
+def test_what_was_altered_is_not_said_to_be_out_of_reach(house: House) -> None:
+    desk = house.desk()
+    carla = house.visitor(CARLA)
+    page = desk.freeze.renditions[0].digest
+    file = house.world.folder / "blobs" / "sha256" / page.removeprefix("sha256:")
+    file.chmod(0o600)
+    file.write_bytes(b"forged")
+    answer = carla.get(f"{DESK}/{page}")
+    assert answer.status_code == 409
+    assert "Nothing was decided" in answer.text
+    assert "Out of reach" not in answer.text
+    assert "find out how it changed" in answer.text

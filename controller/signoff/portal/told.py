@@ -10,7 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, Response
 from starlette.exceptions import HTTPException
 
-from signoff.archive.store import ArchiveError, Missing
+from signoff.archive.store import ArchiveError, Damaged, Missing
 from signoff.errors import SignoffError
 from signoff.openid import CannotSignIn, ProviderAway
 from signoff.portal import pages
@@ -59,7 +59,7 @@ def _told(error: SignoffError) -> tuple[int, str, str]:
     """Return the status, the title and the words for an error."""
     if isinstance(error, NotThere | NotFrozen):
         return 404, "There is no such desk", f"{error}."
-    if isinstance(error, ProviderAway | ClusterAway) or (isinstance(error, ArchiveError) and not isinstance(error, Missing)):
+    if isinstance(error, ProviderAway | ClusterAway) or (isinstance(error, ArchiveError) and not isinstance(error, Missing | Damaged)):
         return 503, "Out of reach", f"{error}. {SAFE}"
     if isinstance(error, CannotSignIn):
         return 403, "You did not sign in", f"{error}. Nothing was decided."
