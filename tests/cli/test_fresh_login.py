@@ -329,7 +329,9 @@ def test_rule_3_where_no_browser_opens_the_address_is_left_to_the_person(
 
 
 def test_rule_5_ctrl_c_ends_the_wait_at_once(client: Client, desk: deciding.Desk, capfd: pytest.CaptureFixture[str]) -> None:
-    threading.Timer(0.5, signal.raise_signal, (signal.SIGINT,)).start()
+    main = threading.main_thread().ident
+    assert main is not None
+    threading.Timer(0.5, signal.pthread_kill, (main, signal.SIGINT)).start()  # as a terminal's reaches it
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         token_for(desk, "Approve", client, USERNAME, browser=False, seconds=30)

@@ -249,9 +249,15 @@ class WebhooksCluster:
         return self._api.all("promotionpolicies")
 
     def delegation(self, name: str) -> Mapping[str, Json]:
-        found = self._api.get("promotiondelegations", "", name)
+        return self._of_cluster("promotiondelegation", name)
+
+    def passkey(self, name: str) -> Mapping[str, Json]:
+        return self._of_cluster("promotionpasskey", name)
+
+    def _of_cluster(self, kind: str, name: str) -> Mapping[str, Json]:
+        found = self._api.get(f"{kind}s", "", name)
         if found is None:
-            raise NotFound("the API server knows no such object", where=f"promotiondelegation {name}")
+            raise NotFound("the API server knows no such object", where=f"{kind} {name}")
         return found
 
     def decision_exists(self, namespace: str, name: str) -> bool:
