@@ -16,9 +16,9 @@ from controlplane.idp import EmbeddedProvider
 from controlplane.lies import Lie
 from signoff.decision.passkeys import challenge_of, registration_nonce
 from signoff.desk.freezing import Frozen
+from signoff.openid import CLOCKS
 from signoff.portal.cluster import ClusterAway, Denied, NotKnown
 from signoff.portal.guard import COOKIE
-from signoff.portal.signing_in import CLOCKS
 from signoff.record.canonical import dumps
 from signoff.record.freeze import Identity
 from signoff.record.seal import PasskeyKey

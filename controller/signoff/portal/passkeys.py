@@ -27,6 +27,7 @@ from signoff.errors import SignoffError
 from signoff.openid import was_anew
 from signoff.portal import pages
 from signoff.portal.cluster import Denied, NotKnown
+from signoff.portal.description import form
 from signoff.portal.desks import Desk
 from signoff.portal.forms import form_of
 from signoff.portal.guard import SCRIPT, scripted
@@ -40,6 +41,8 @@ from signoff.record.values import Digest, format_time, parse
 
 _BACK: Final = ("/passkeys", "Back to your passkeys")
 _NOTHING: Final = "Nothing was registered."
+_REGISTERS: Final = form(label={"type": "string"}, credential={"type": "string"}, publicKey={"type": "string"})
+_WITHDRAWS: Final = form(name={"type": "string"})
 _BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]{1,8192}")
 
 
@@ -52,30 +55,37 @@ class Decision:
     comment: str
 
 
+class ScriptResponse(Response):
+    """A script."""
+
+    media_type = "text/javascript"
+
+
 def serve_passkeys(app: FastAPI, portal: Portal) -> None:
     """Serve somebody's passkeys, and the script."""
     code = pages.script()
 
-    @app.get(SCRIPT, include_in_schema=False)
-    async def script() -> Response:
-        return Response(code, media_type="text/javascript")
+    @app.get(SCRIPT, response_class=ScriptResponse)
+    async def script() -> str:
+        """The script that asks the browser for a passkey."""
+        return code
 
-    @app.get("/passkeys")
+    @app.get("/passkeys", response_class=HTMLResponse)
     def passkeys(request: Request, person: Person) -> Response:
         """Somebody's passkeys, and the form by which they register another."""
         return _listed(visit_of(request), person)
 
-    @app.post("/passkeys/registration")
+    @app.post("/passkeys/registration", response_class=HTMLResponse, openapi_extra=_REGISTERS)
     async def registration(request: Request, person: Person) -> Response:
         """Register a passkey, after the login that says whose it is."""
-        form = await form_of(request)
-        return await run_in_threadpool(_register, visit_of(request), person, form)
+        given = await form_of(request)
+        return await run_in_threadpool(_register, visit_of(request), person, given)
 
-    @app.post("/passkeys/withdrawal")
+    @app.post("/passkeys/withdrawal", response_class=RedirectResponse, status_code=303, openapi_extra=_WITHDRAWS)
     async def withdrawal(request: Request, person: Person) -> Response:
         """Withdraw a passkey."""
-        form = await form_of(request)
-        return await run_in_threadpool(_withdraw, portal, person, form)
+        given = await form_of(request)
+        return await run_in_threadpool(_withdraw, portal, person, given)
 
 
 def passkeys_of(portal: Portal, person: SignedIn) -> tuple[Held, ...]:
