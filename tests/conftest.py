@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +19,9 @@ for folder in (ROOT, ROOT / "tests"):
 # Of several workers each has ports of its own: what one found free another would take before it is used.
 if worker := os.environ.get("PYTEST_XDIST_WORKER"):
     os.environ["SIGNOFF_PORTS"] = f"{int(worker.removeprefix('gw')) + 1}/{os.environ['PYTEST_XDIST_WORKER_COUNT']}"
+
+# A shell has what it starts in the background ignore the keyboard's interrupt, and whatever that starts in turn.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long one example takes says how busy the machine is: what must be quick has a bound of its own.
 settings.register_profile("busy", deadline=None)
