@@ -13,22 +13,22 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Final
 
-from signoff.archive import layout
-from signoff.archive.store import ArchiveError, Exists
+from signoff.archive.store import ArchiveError
 from signoff.decision.principals import Resolved
-from signoff.decision.seals import delegation_bundle, signed_by
-from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
+from signoff.decision.seals import delegation_bundle
+from signoff.record.bundle import read_bundle, read_statement
 from signoff.record.canonical import Json, dumps, text_at
 from signoff.record.freeze import Identity
 from signoff.record.promotion import as_json
 from signoff.record.seal import DELEGATION_TYPE, MAX_GROUPS, Delegation, DelegationScope, DelegationStatement
-from signoff.record.values import Digest, format_time, parse, parse_digest, parse_time
+from signoff.record.values import format_time, parse, parse_time
+from signoff.webhook.once import Once
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, kept, unchanged
+from signoff.webhook.witness import Refused, Witness
 
 LONGEST: Final = timedelta(days=366)
 MAX_GRANT: Final = 32 * 1024
-_ONCE: Final = "a grant is made once and not changed; delete it to take it back, and make another"
+_ONCE: Final = Once("delegation", "grant", "grant", "a grant is made once and not changed; delete it to take it back, and make another")
 
 
 class DelegationSpec(DelegationScope):
@@ -40,9 +40,8 @@ class DelegationSpec(DelegationScope):
 def seal(witness: Witness, review: Review) -> Reply:
     """Answer the mutating review."""
     if review.operation == "UPDATE":
-        return _update(review)
-    if "grant" in review.obj:
-        raise Refused("only admission writes this field", where="grant", mend="leave it out")
+        return _ONCE.update(review)
+    _ONCE.refuse_written(review)
     delegation = _delegation(witness, review)
     if review.dry_run:
         return Reply()
@@ -52,7 +51,7 @@ def seal(witness: Witness, review: Review) -> Reply:
         raise Refused(what, mend="write it shorter, or ask whoever runs signoff")
     digest = read_bundle(bundle, "delegation").digest
     try:
-        _archive(witness, digest, bundle)
+        _ONCE.archive(witness, digest, bundle)
     except ArchiveError as error:
         raise Refused(f"nothing was granted, for the archive does not answer ({error})", mend="it is safe to try again") from error
     value: Json = {"statement": digest, **_shown(delegation)}
@@ -62,40 +61,17 @@ def seal(witness: Witness, review: Review) -> Reply:
 def check(witness: Witness, review: Review) -> Reply:
     """Answer the validating review: the grant is in the archive, of this text, by whoever sent the request."""
     if review.operation == "UPDATE":
-        if not (unchanged(review, "spec") and unchanged(review, "grant")):
-            raise Refused(_ONCE, where="spec")
-        return Reply()
+        return _ONCE.check_update(review)
     wanted = _delegation(witness, review)
     if review.dry_run and "grant" not in review.obj:
         return Reply()
-    statement = text_at(review.obj, "grant", "statement")
-    if not statement:
-        raise Refused("admission has not signed this grant", where="grant", mend="apply it again")
-    digest = parse_digest(statement, "grant.statement")
-    bundle = read_bundle(witness.store.read(layout.statement("delegation", digest), limit=MAX_BUNDLE).data, "grant")
-    signed_by(bundle, witness.reader.trust, "grant")
+    bundle = _ONCE.signed(witness, review, "apply it again")
     granted = read_statement(DelegationStatement, bundle.payload, DELEGATION_TYPE, "grant").predicate
-    if bundle.digest != digest or granted.model_copy(update={"time": wanted.time}) != wanted:
+    if granted.model_copy(update={"time": wanted.time}) != wanted:
         raise Refused("is another grant, or by somebody else", where="grant", mend="leave it out")
     if any(text_at(review.obj, "grant", name) != said for name, said in _shown(granted).items()):
         raise Refused("says other than what was signed", where="grant", mend="leave it out")
     return Reply()
-
-
-def _archive(witness: Witness, digest: Digest, bundle: bytes) -> None:
-    key = layout.statement("delegation", digest)
-    try:
-        witness.store.create(key, bundle)
-    except Exists:
-        # Within one second the same was granted: the statement is the same, only its signature differs.
-        if read_bundle(witness.store.read(key, limit=MAX_BUNDLE).data, key).digest != digest:
-            raise Refused("the archive holds something else in its place", where=key, mend="call whoever guards the archive") from None
-
-
-def _update(review: Review) -> Reply:
-    if not unchanged(review, "spec"):
-        raise Refused(_ONCE, where="spec")
-    return kept(review, "grant")
 
 
 def _delegation(witness: Witness, review: Review) -> Delegation:

@@ -16,22 +16,28 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from signoff.archive import layout
-from signoff.archive.store import ArchiveError, Exists, Missing
+from signoff.archive.store import ArchiveError, Missing
 from signoff.decision.passkeys import MAX_REGISTRATION, believe_registration, public_key_of, require_registering
-from signoff.decision.seals import Filed, passkey_bundle, read_passkey, signed_by
+from signoff.decision.seals import Filed, passkey_bundle, read_passkey
 from signoff.record.bundle import MAX_BUNDLE, read_bundle, read_statement
 from signoff.record.canonical import Json, dumps, text_at
 from signoff.record.promotion import as_json
 from signoff.record.request import Target
 from signoff.record.seal import PASSKEY_TYPE, Passkey, PasskeyKey, PasskeyStatement
-from signoff.record.values import Digest, format_time, parse, parse_digest
+from signoff.record.values import format_time, parse, parse_digest
 from signoff.webhook.cluster import NotFound
 from signoff.webhook.consent import AssertionSpec, TokenSpec, Used, whose
 from signoff.webhook.delegations import LONGEST
+from signoff.webhook.once import Once
 from signoff.webhook.review import Reply, Review
-from signoff.webhook.witness import Refused, Witness, kept, unchanged
+from signoff.webhook.witness import Refused, Witness
 
-_ONCE: Final = "a passkey is registered once and not changed; delete it to withdraw it, and register another"
+_ONCE: Final = Once(
+    "passkey",
+    "registration",
+    "registration",
+    "a passkey is registered once and not changed; delete it to withdraw it, and register another",
+)
 _ANEW: Final = "register one in the portal, under “Your passkeys”"
 
 
@@ -44,9 +50,8 @@ class PasskeySpec(PasskeyKey):
 def seal(witness: Witness, review: Review) -> Reply:
     """Answer the mutating review."""
     if review.operation == "UPDATE":
-        return _update(review)
-    if "registration" in review.obj:
-        raise Refused("only admission writes this field", where="registration", mend="leave it out")
+        return _ONCE.update(review)
+    _ONCE.refuse_written(review)
     passkey = _passkey(witness, review)
     if review.dry_run:
         return Reply()
@@ -56,7 +61,7 @@ def seal(witness: Witness, review: Review) -> Reply:
         raise Refused(what, mend="ask whoever runs the identity provider to put less into its ID tokens")
     digest = read_bundle(bundle, "passkey").digest
     try:
-        _archive(witness, digest, bundle)
+        _ONCE.archive(witness, digest, bundle)
     except ArchiveError as error:
         raise Refused(f"nothing was registered, for the archive does not answer ({error})", mend="it is safe to try again") from error
     value: Json = {"statement": digest, **_shown(passkey)}
@@ -66,20 +71,13 @@ def seal(witness: Witness, review: Review) -> Reply:
 def check(witness: Witness, review: Review) -> Reply:
     """Answer the validating review: the registration is in the archive, of this key, by whoever's login was brought along."""
     if review.operation == "UPDATE":
-        if not (unchanged(review, "spec") and unchanged(review, "registration")):
-            raise Refused(_ONCE, where="spec")
-        return Reply()
+        return _ONCE.check_update(review)
     wanted = _passkey(witness, review)
     if review.dry_run and "registration" not in review.obj:
         return Reply()
-    statement = text_at(review.obj, "registration", "statement")
-    if not statement:
-        raise Refused("admission has not signed this registration", where="registration", mend="register it again")
-    digest = parse_digest(statement, "registration.statement")
-    bundle = read_bundle(witness.store.read(layout.statement("passkey", digest), limit=MAX_BUNDLE).data, "registration")
-    signed_by(bundle, witness.reader.trust, "registration")
+    bundle = _ONCE.signed(witness, review, "register it again")
     signed = read_statement(PasskeyStatement, bundle.payload, PASSKEY_TYPE, "registration").predicate
-    if bundle.digest != digest or signed.model_copy(update={"time": wanted.time, "validUntil": wanted.validUntil}) != wanted:
+    if signed.model_copy(update={"time": wanted.time, "validUntil": wanted.validUntil}) != wanted:
         raise Refused("is another registration, or of somebody else", where="registration", mend="leave it out")
     if any(text_at(review.obj, "registration", name) != said for name, said in _shown(signed).items()):
         raise Refused("says other than what was signed", where="registration", mend="leave it out")
@@ -104,22 +102,6 @@ def registered(witness: Witness, used: AssertionSpec, target: Target) -> Used:
         raise Refused(f"is the passkey {passkey.name} of cluster {passkey.cluster}", where=where, mend="call whoever runs signoff")
     believe_registration(passkey, witness.reader.trust, where)
     return Used(passkey, stored.data, used.assertion)
-
-
-def _archive(witness: Witness, digest: Digest, bundle: bytes) -> None:
-    key = layout.statement("passkey", digest)
-    try:
-        witness.store.create(key, bundle)
-    except Exists:
-        # Within one second the same was registered: the statement is the same, only its signature differs.
-        if read_bundle(witness.store.read(key, limit=MAX_BUNDLE).data, key).digest != digest:
-            raise Refused("the archive holds something else in its place", where=key, mend="call whoever guards the archive") from None
-
-
-def _update(review: Review) -> Reply:
-    if not unchanged(review, "spec"):
-        raise Refused(_ONCE, where="spec")
-    return kept(review, "registration")
 
 
 def _passkey(witness: Witness, review: Review) -> Passkey:
