@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from copy import deepcopy
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from signoff.decision.seals import Filed, read_delegation
 from signoff.record.bundle import MAX_BUNDLE
 from signoff.record.request import read_spec
 from signoff.record.values import parse_digest
+from signoff.webhook.once import Once
+from signoff.webhook.witness import Refused
 from tests.webhook.contract import require_contract
 from tests.webhook.listening import Answer, Listening
 from tests.webhook.reviews import UID, promotion, review, user
@@ -76,6 +79,19 @@ def test_a_grant_is_archived_before_it_is_answered_and_says_what_the_api_server_
     assert read.groups == ("model-approvers", "system:authenticated", "system:masters"), "the press asks about all of them"
     assert final["grant"]["subject"] == "carla@bank.example"
     assert ask(listening, CHECK, final).response["allowed"]
+
+
+def test_what_was_granted_is_archived_again_as_the_same_and_nothing_else_is_taken_for_it(listening: Listening, now: dict[str, str]) -> None:
+    store = listening.world.store
+    digests = [parse_digest(granted(listening, delegation(**{**now, "reason": text}))["grant"]["statement"]) for text in ("one", "two")]
+    one, two = (store.read(layout.statement("delegation", digest), limit=MAX_BUNDLE).data for digest in digests)
+    once, witness = Once("delegation", "grant", "grant", ""), SimpleNamespace(store=store)
+    once.archive(witness, digests[0], one)  # type: ignore[arg-type]
+    file = listening.world.folder / layout.statement("delegation", digests[0])
+    file.chmod(0o600)
+    file.write_bytes(two)
+    with pytest.raises(Refused, match="something else in its place; call whoever guards the archive"):
+        once.archive(witness, digests[0], one)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
