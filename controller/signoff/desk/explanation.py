@@ -5,12 +5,13 @@
 3. The text keeps everything written, hidden parts included: an attribute or a style cannot make the two renditions differ in words.
    Pictures are named by their title or alternative text.
 4. A document whose text would not be the same everywhere, or not in bounded time, is refused: nested too deep, too many elements.
-5. A table that would not fit a line, or that only lays out other tables, is written row by row.
+5. A table that would not fit a line, or that only lays out other tables, is written row by row (`tables`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from copy import copy
 from typing import Final
 from xml.etree.ElementTree import Element, TreeBuilder
 
@@ -23,15 +24,14 @@ from lxml import etree  # type: ignore[import-untyped]
 
 from signoff.desk.content import Document
 from signoff.desk.errors import DeskError
-from signoff.desk.legible import columns, legible
+from signoff.desk.legible import legible
+from signoff.desk.tables import HANDLERS, HOLDING, SEPARATOR, lay_out
 from signoff.record.freeze import Explanation
 from signoff.record.values import sha256
 
 MAX_EXPLANATION: Final = 10 * 1024 * 1024
 MAX_ELEMENTS: Final = 100_000
 MAX_DEPTH: Final = 200
-TABLE_WIDTH: Final = 94
-TABLE_ROWS: Final = 2_000
 LIST_DEPTH: Final = 6
 
 ENDINGS: Final = {"text/html": "html.txt", "text/markdown": "md", "text/plain": "txt"}
@@ -77,9 +77,11 @@ def text_of(markup: str) -> str:
     root: Element = parser.close()
     if fatal := [entry.message for entry in parser.error_log if entry.level_name == "FATAL"]:
         raise DeskError(f"the HTML cannot be read to its end: {legible(fatal[0])[:200]}", _WHERE, "simplify the document")
-    for table in [element for element in root.iter("table") if not _fits(element)]:
-        _write_out(table)
-    text: str = Inscriptis(root, ParserConfig(css=_STYLE, table_cell_separator="  ")).get_text()
+    lay_out(root)
+    # The library writes into the style of the body which canvas is drawn on: each drawing, in whatever thread, has its own.
+    style = _STYLE | {"body": copy(_STYLE["body"])}
+    config = ParserConfig(css=style, table_cell_separator=SEPARATOR, custom_html_tag_handler_mapping=HANDLERS)
+    text: str = Inscriptis(root, config).get_text()
     return text
 
 
@@ -131,7 +133,7 @@ class _Reader:
             self._tree.data("# ")
         if tag == "table":
             if self._tables:
-                self._tables[-1].set("class", "layout")
+                self._tables[-1].set("class", HOLDING)
             self._tables.append(element)
 
     def end(self, tag: str) -> None:  # noqa: ARG002 - the parser's interface; what ends is what was opened last
@@ -170,49 +172,3 @@ class _Reader:
 def _picture(words: str) -> str:
     said = " ".join(words.split())
     return f"[picture: {said}]" if said else "[picture without a description]"
-
-
-def _own(table: Element) -> Iterator[Element]:
-    """Yield what belongs to this table and not to one inside it, in reading order."""
-    pending = list(reversed(table))
-    while pending:
-        element = pending.pop()
-        if element.tag != "table":
-            yield element
-            pending.extend(reversed(element))
-
-
-def _rows(table: Element) -> list[list[Element]]:
-    rows: list[list[Element]] = []
-    for element in _own(table):
-        if element.tag == "tr" or (element.tag in {"td", "th"} and not rows):
-            rows.append([])
-        if element.tag in {"td", "th"}:
-            rows[-1].append(element)
-    return rows
-
-
-def _fits(table: Element) -> bool:
-    """Whether the table can stand as columns: it holds no other, and its rows fit a line (rule 5)."""
-    if table.get("class") == "layout":
-        return False
-    rows = _rows(table)
-    if len(rows) > TABLE_ROWS:
-        return False
-    widths: dict[int, int] = {}
-    for row in rows:
-        for index, cell in enumerate(row):
-            # Each element inside may indent or mark what follows it.
-            width = columns(" ".join("".join(cell.itertext()).split())) + 4 * (sum(1 for _ in cell.iter()) - 1) + 2
-            widths[index] = max(widths.get(index, 0), width)
-    return sum(widths.values()) <= TABLE_WIDTH
-
-
-def _write_out(table: Element) -> None:
-    for row in _rows(table):
-        for cell in row[:-1]:
-            cell.tail = " | " + (cell.tail or "")
-    for element in _own(table):
-        if element.tag in {"tr", "td", "th"}:
-            element.tag = "div" if element.tag == "tr" else "span"
-    table.tag = "div"

@@ -36,6 +36,9 @@ def columns(text: str) -> int:
 def wrapped(line: str, width: int) -> Iterator[str]:
     """Yield one line in pieces of at most ``width`` columns: at spaces where there are any, below its indentation or mark of a list."""
     rest = line.expandtabs(8).rstrip()
+    if columns(rest) <= width:
+        yield rest
+        return
     margin = _MARGIN.match(rest)
     first = margin[0] if margin and len(margin[0]) <= width // 2 else ""
     indent, start = first, len(first)
