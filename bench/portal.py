@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import http.server
+import json
 import random
 import re
 import ssl
@@ -109,16 +110,19 @@ def _freezes(bank: Bank, plan: Plan, reports: Path, source: str) -> tuple[list[R
 
 
 def _frozen(client: httpx.Client, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    address = "/apis/signoff.dev/v1alpha1/namespaces/credit/modelpromotions"
+    """Return the status once it is frozen, as a watch tells it: who asks again and again would take the API server's time from it."""
+    address, name = "/apis/signoff.dev/v1alpha1/namespaces/credit/modelpromotions", manifest["metadata"]["name"]
     made = client.post(address, json=manifest)
     if made.status_code != 201:
         raise BenchError(f"the request was answered with {made.status_code}: {made.text[:500]}")
-    deadline, status = time.monotonic() + _SECONDS, dict[str, Any]()
-    while time.monotonic() < deadline:
-        status = client.get(f"{address}/{manifest['metadata']['name']}").json().get("status", {})
-        if "freeze" in status:
-            return {**status, "name": manifest["metadata"]["name"]}
-        time.sleep(_PROBE_SECONDS)
+    version = made.json()["metadata"]["resourceVersion"]
+    asked = {"watch": "true", "fieldSelector": f"metadata.name={name}", "resourceVersion": version, "timeoutSeconds": int(_SECONDS)}
+    status = dict[str, Any]()
+    with client.stream("GET", address, params=asked, timeout=_SECONDS + 5) as told:
+        for line in told.iter_lines():
+            status = json.loads(line)["object"].get("status", {})
+            if "freeze" in status:
+                return {**status, "name": name}
     raise BenchError(f"not frozen after {_SECONDS:.0f} s: {status}")
 
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import uvicorn
@@ -30,7 +30,7 @@ from signoff.desk.freezing import Frozen, Gathered, freeze_request
 from signoff.policy.facts import History
 from signoff.policy.routing import route
 from signoff.portal.app import Portal, application
-from signoff.portal.cluster import Cluster, NotThere, Object
+from signoff.portal.cluster import Cluster, NotThere, Object, Version, version_of
 from signoff.portal.desks import Desks
 from signoff.portal.looking import Looking
 from signoff.portal.past import Past
@@ -60,7 +60,7 @@ class Rooms(Cluster):
 
     def promotions(self) -> Iterator[Object]:
         self._fail()
-        yield from self.held.values()
+        yield from map(_numbered, self.held.values())
 
     def check(self) -> None:
         self._fail()
@@ -69,7 +69,10 @@ class Rooms(Cluster):
         self._fail()
         if (namespace, name) not in self.held:
             raise NotThere("there is no such promotion, or you may not see it", where=f"{namespace}/{name}")
-        return self.held[namespace, name]
+        return _numbered(self.held[namespace, name])
+
+    def version(self, namespace: str, name: str) -> Version | None:
+        return version_of(self.promotion(namespace, name))
 
     def may_see(self, who: Resolved, namespace: str) -> bool:
         return bool(self.visitors.get(namespace, set()) & set(who.groups))
@@ -97,6 +100,13 @@ class Rooms(Cluster):
     def _fail(self) -> None:
         if self.fails is not None:
             raise self.fails
+
+
+def _numbered(held: Object) -> Object:
+    """Return an object as the API server would: with another version whenever its content is another."""
+    metadata = dict(cast("Object", held["metadata"]))
+    version = {"uid": str(metadata.get("name")), "resourceVersion": sha256(dumps(dict(held)))}
+    return {**held, "metadata": {**metadata, **version}}
 
 
 class House:

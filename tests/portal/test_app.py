@@ -19,7 +19,7 @@ from world import Principal
 from controlplane.bank import ANA, BEN, CARLA, DAVID
 from signoff.archive.store import Unavailable
 from signoff.desk.freezing import Frozen
-from signoff.portal.cluster import ClusterAway, Denied, NotKnown
+from signoff.portal.cluster import ClusterAway, Denied, NotKnown, version_of
 from signoff.portal.guard import COOKIE, HEADERS
 from signoff.record.promotion import is_freeze_of
 from signoff.record.values import sha256
@@ -595,6 +595,30 @@ def test_a_desk_is_compared_with_its_request_once_and_another_request_is_none_of
     assert carla.get(DESK).status_code in {404, 409}
     house.rooms.held["credit", "credit-scoring-2.4.0"] = {**held, "spec": {**held["spec"], "reason": 0.5}}
     assert carla.get(DESK).status_code in {404, 409}
+
+
+def test_a_promotion_is_read_whole_once_for_each_of_its_versions_and_asked_for_each_reader(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.desk()
+    carla, whole = house.visitor(CARLA), list[str]()
+    read = house.rooms.promotion
+
+    def counted(namespace: str, name: str) -> Any:
+        whole.append(name)
+        return read(namespace, name)
+
+    monkeypatch.setattr(house.rooms, "version", lambda namespace, name: version_of(read(namespace, name)))
+    monkeypatch.setattr(house.rooms, "promotion", counted)
+    assert [carla.get(DESK).status_code for _ in range(3)] == [200] * 3
+    assert len(whole) == 1
+    held: Any = house.rooms.held["credit", "credit-scoring-2.4.0"]
+    house.rooms.held["credit", "credit-scoring-2.4.0"] = {**held, "status": {}}
+    assert "not frozen" in carla.get(DESK).text
+    assert len(whole) == 2
+    del house.rooms.held["credit", "credit-scoring-2.4.0"]
+    assert carla.get(DESK).status_code == 404
+    assert len(whole) == 2
 
 
 # --- what is out of reach -------------------------------------------------------------------------------------------

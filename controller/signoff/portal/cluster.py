@@ -19,7 +19,7 @@ from signoff.api import GROUP, VERSION
 from signoff.decision.meanings import NOT_KNOWN
 from signoff.decision.principals import Resolved
 from signoff.errors import SignoffError
-from signoff.record.canonical import Json
+from signoff.record.canonical import Json, text_at
 
 _TIMEOUT: Final = 10
 _SENDING: Final = 20
@@ -27,7 +27,19 @@ _PAGE: Final = 500
 _FRESH: Final = 10.0
 _MOST: Final = 10_000
 
+_PROMOTION: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/modelpromotions/{{name}}"
+_METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Of what the API server sends metadata alone ("Receiving resources as Tables", in its API concepts)."""
+
 Object = Mapping[str, Json]
+Version = tuple[str, str]
+"""An object's ``uid`` and ``resourceVersion``: of the same two there is the same content (Kubernetes API conventions, "Metadata")."""
+
+
+def version_of(found: Object) -> Version | None:
+    """Return the version of an object as the API server gave it; None where it does not say."""
+    version = text_at(found, "metadata", "uid"), text_at(found, "metadata", "resourceVersion")
+    return version if all(version) else None
 
 
 class ClusterAway(SignoffError):
@@ -50,6 +62,7 @@ class Cluster:
     """The API server, as the portal's account reaches it. Safe to use from many threads."""
 
     def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
         self._custom = client.CustomObjectsApi(api)
         self._authorization = client.AuthorizationV1Api(api)
         self._seen: dict[tuple[str, tuple[str, ...], str, str], tuple[float, bool]] = {}
@@ -86,16 +99,25 @@ class Cluster:
 
     def promotion(self, namespace: str, name: str) -> Object:
         """Return a ModelPromotion; `NotThere` where there is none."""
-        where = f"{namespace}/{name}"
+        return cast("Object", self._one(namespace, name, apiserver.JSON))
+
+    def version(self, namespace: str, name: str) -> Version | None:
+        """Return which version of a ModelPromotion there is, without its content; raises as `promotion`."""
+        return version_of(cast("Object", self._one(namespace, name, _METADATA)))
+
+    def _one(self, namespace: str, name: str, accept: str) -> Any:
+        # From the API server's memory ("resourceVersion=0"), in a sixth of the time of a read through etcd. It may lag by a moment: what a
+        # desk shows and how far it is are the archive's word, and the door judges a press by what is there then.
+        where, newest = f"{namespace}/{name}", [("resourceVersion", "0")]
+        names = {"namespace": namespace, "name": name}
         try:
-            found = self._custom.get_namespaced_custom_object(GROUP, VERSION, namespace, "modelpromotions", name, _request_timeout=_TIMEOUT)
+            return apiserver.get(self._api, _PROMOTION, names, newest, accept, timeout=_TIMEOUT)
         except ApiException as error:
             if error.status == 404:
                 raise NotThere("there is no such promotion, or you may not see it", where=where, mend="look in your queue") from None
             raise _away(where, error) from None
         except HTTPError as error:
             raise _away(where, error) from None
-        return cast("Object", found)
 
     def may_see(self, who: Resolved, namespace: str) -> bool:
         """Whether Kubernetes lets this person get ModelPromotions in the namespace; an answer is good for ten seconds."""

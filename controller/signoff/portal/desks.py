@@ -3,17 +3,19 @@
 1. What is on a desk is the archived bytes under the digests that the freeze names, read for each reader and verified (`kept`); nothing is
    rendered here. A freeze is verified when it is first read, and what it says is kept for a while: its digest says that it is the same.
 2. The freeze is the one that the promotion's status names, and must be of this very request. That was found to be a right one when it was
-   frozen: it is compared, and not read anew.
+   frozen: it is compared, and not read anew; and it is compared once for each version of the promotion, which is asked for each reader.
 3. Whether somebody may decide is foretold by the rules of the door (`decision.eligibility`), for the queue's sake. The door decides.
 4. The queue is bounded, and says where it leaves something out. What somebody decided before takes no place from what waits.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from threading import Lock
 from typing import Final
 
 from signoff.archive.store import Missing, Unavailable
@@ -25,7 +27,7 @@ from signoff.desk.explanation import MAX_EXPLANATION
 from signoff.desk.render import MAX_RENDITION
 from signoff.errors import SignoffError
 from signoff.policy.quorum import Vote, tally
-from signoff.portal.cluster import Cluster, ClusterAway, NotThere, Object
+from signoff.portal.cluster import Cluster, ClusterAway, NotThere, Object, Version, version_of
 from signoff.portal.kept import Kept
 from signoff.record.canonical import text_at
 from signoff.record.freeze import Document, Explanation, Freeze
@@ -117,13 +119,16 @@ class Desks:
         self._reader = reader
         self._freeze = lru_cache(maxsize=_FREEZES)(self._read)
         self._fitting: set[tuple[RequestId, Digest]] = set()
+        self._desks: OrderedDict[Version, Desk] = OrderedDict()
+        self._lock = Lock()
         self._kept = Kept(reader.store)
 
     def desk(self, who: Resolved, namespace: str, name: str) -> Desk:
         """Return a desk that somebody may see; `NotThere`, `NotFrozen` or an error of the archive says why not."""
         if not self._cluster.may_see(who, namespace):
             raise NotThere("there is no such promotion, or you may not see it", where=f"{namespace}/{name}", mend="look in your queue")
-        return self._of(self._cluster.promotion(namespace, name), namespace, name)
+        known = self._known(self._cluster.version(namespace, name))
+        return self._of(self._cluster.promotion(namespace, name), namespace, name) if known is None else known
 
     def state(self, desk: Desk) -> State:
         """Return how far a desk is, by the archive."""
@@ -192,7 +197,23 @@ class Desks:
     def _read(self, request: RequestId, digest: Digest) -> Freeze:
         return self._reader.freeze(request, digest)[0]
 
+    def _known(self, version: Version | None) -> Desk | None:
+        with self._lock:
+            return self._desks.get(version) if version is not None else None
+
     def _of(self, promotion: Object, namespace: str, name: str) -> Desk:
+        version = version_of(promotion)
+        desk = self._known(version)
+        if desk is None:
+            desk = self._read_desk(promotion, namespace, name)
+            if version is not None:
+                with self._lock:
+                    self._desks[version] = desk
+                    while len(self._desks) > _FREEZES:
+                        self._desks.popitem(last=False)
+        return desk
+
+    def _read_desk(self, promotion: Object, namespace: str, name: str) -> Desk:
         named = text_at(promotion, "status", "freeze")
         if not named:
             message = text_at(promotion, "status", "message") or "the operator has not looked at it yet"
