@@ -1,7 +1,8 @@
-"""What every process does first: open the archive, read the active trust file by its digest, prove its rights."""
+"""What every process does first: open the archive, read the active trust file by its digest, prove its rights; and the last thing."""
 
 from __future__ import annotations
 
+import gc
 import logging
 from pathlib import Path
 
@@ -81,3 +82,12 @@ def key_in_service(address: str) -> Signer:
 def prove(store: Store) -> None:
     """Prove this process's own rights in the archive, and log what could not be proven."""
     LOG.info("archive: %s", store.prove().remark)
+
+
+def serve_from_here() -> None:
+    """Take what was made so far, modules above all, from what the collector of garbage looks through.
+
+    It lives as long as the process does. Looking through it took a fifth of the time in which a large desk is drawn.
+    """
+    gc.collect()
+    gc.freeze()

@@ -17,16 +17,18 @@ from __future__ import annotations
 import re
 from typing import Final
 
+# One pass, from one set of characters: that the engine looks for by itself, and a report is mostly pictures, in which little of it stands.
 _REACHING: Final = re.compile(
-    r"<(/?)(?=(?:iframe|frame|frameset|fencedframe|portal|webview|controlledframe|object|embed|applet|link|base|form|set|animate\w*)[\s/>])",
-    re.IGNORECASE,
+    r"[<Hh](?:(?<=<)(?P<end>/?)"
+    r"(?=(?i:iframe|frame|frameset|fencedframe|portal|webview|controlledframe|object|embed|applet|link|base|form|set|animate\w*)[\s/>])"
+    r"|(?<![Xx]-[Hh])(?<!<)(?i:ref)(?!\s*=\s*[\"']?#)|(?<!<)(?i:ttp-equiv))"
 )
-# They begin with the set of characters that the engine can look for by itself: a report is mostly pictures, in which neither stands.
-_LINK: Final = re.compile(r"[Hh](?<![Xx]-[Hh])(?i:ref)(?!\s*=\s*[\"']?#)")
-_EQUIVALENT: Final = re.compile(r"[Hh](?i:ttp-equiv)")
 
 
 def confined(markup: str) -> str:
     """Return markup that a browser can draw and that reaches nowhere."""
-    without_frames = _REACHING.sub(r"<\1x-", markup)
-    return _EQUIVALENT.sub(r"x-\g<0>", _LINK.sub(r"x-\g<0>", without_frames))
+    return _REACHING.sub(_renamed, markup)
+
+
+def _renamed(found: re.Match[str]) -> str:
+    return f"x-{found[0]}" if found["end"] is None else f"<{found['end']}x-"

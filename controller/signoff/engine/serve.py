@@ -31,7 +31,7 @@ from signoff.metrics import new_registry
 from signoff.metrics.archive import ArchiveMetrics
 from signoff.metrics.listener import serve_metrics
 from signoff.record.canonical import Json
-from signoff.start import open_archive
+from signoff.start import open_archive, serve_from_here
 from signoff.verify.reader import Reader
 
 LOG: Final = logging.getLogger("signoff.engine")
@@ -139,6 +139,7 @@ def run(config: EngineConfig) -> None:
     engine = Engine(config.cluster, reader, client.ApiClient(apiserver.settings(config.kubeconfig)), metrics)
     serve_metrics(metrics, config.metrics)
     handlers = registry(engine, float(config.resyncSeconds))
+    serve_from_here()
     watching.watch(handlers, config.kubeconfig, config.liveness)
 
 

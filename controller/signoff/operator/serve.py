@@ -10,7 +10,7 @@ from signoff.operator.cluster import Cluster, MeteredApi
 from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.reconcile import Operator
 from signoff.operator.run import now, registry
-from signoff.start import open_archive, prove, signer
+from signoff.start import open_archive, prove, serve_from_here, signer
 
 
 def run(config: OperatorConfig) -> None:
@@ -32,4 +32,5 @@ def run(config: OperatorConfig) -> None:
     serve_metrics(metrics.registry, config.metrics)
     auditor = None if config.audit is None else Auditor(config.cluster, api, reader, config.audit, now, metrics.audit)
     handlers = registry(operator, float(config.resyncSeconds), auditor)
+    serve_from_here()
     watching.watch(handlers, config.kubeconfig, config.liveness)

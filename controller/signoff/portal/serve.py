@@ -23,7 +23,7 @@ from signoff.portal.looking import Looking
 from signoff.portal.past import Past
 from signoff.portal.sessions import Sessions
 from signoff.portal.signing_in import SigningIn
-from signoff.start import open_archive
+from signoff.start import open_archive, serve_from_here
 
 
 def run(config: PortalConfig) -> None:
@@ -45,6 +45,7 @@ def run(config: PortalConfig) -> None:
     looking = Looking({"archive": reader.store.check, "API server": cluster.check}, time.monotonic)
     portal = Portal(config.cluster, config.url, cluster, desks, past, signing_in, Sessions(time.monotonic), looking)
     serve_metrics(registry, config.metrics)
+    serve_from_here()
     uvicorn.Server(listening(application(portal), config.listener, config.tls)).run()
 
 

@@ -33,7 +33,7 @@ from signoff.listening import Bounded, loaded
 from signoff.metrics.listener import serve_metrics
 from signoff.record.values import Digest
 from signoff.running.listing import Listing
-from signoff.start import signer
+from signoff.start import serve_from_here, signer
 from signoff.verify.reader import Reader
 from signoff.webhook.apps import Readiness, door_app, gate_app
 from signoff.webhook.cluster import Cluster, api_client
@@ -85,6 +85,7 @@ def run(config: WebhookConfig) -> None:
         metrics.drains()
 
     serve_metrics(metrics.registry, config.metrics)
+    serve_from_here()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(servers, drain, config.drainSeconds))
 
