@@ -5,13 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import math
+import re
 import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signoff.record.canonical import MAX_DEPTH, MAX_INTEGER, b64decode, b64encode, dumps, loads, refuse_ambiguous
+from signoff.record.canonical import MAX_DEPTH, MAX_INTEGER, b64decode, b64encode, dumps, dumps_unambiguous, loads, refuse_ambiguous
 from signoff.record.values import RecordError
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -131,9 +132,12 @@ def broken(value: object) -> bool:
 def test_refuse_ambiguous_refuses_what_two_parsers_read_in_two_ways(value: object) -> None:
     if not broken(value):
         refuse_ambiguous(value, "spec")
+        assert dumps_unambiguous(value, "spec") == dumps(value)
         return
     with pytest.raises(RecordError) as refused:
         refuse_ambiguous(value, "spec")
+    with pytest.raises(RecordError, match=re.escape(str(refused.value))):
+        dumps_unambiguous(value, "spec")
     assert refused.value.where.startswith("spec")
     assert str(refused.value).isprintable()
 

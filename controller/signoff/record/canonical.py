@@ -24,7 +24,18 @@ from signoff.record import plain
 from signoff.record.plain import Json
 from signoff.record.values import MAX_VALUES, RecordError, place, require_few_values
 
-__all__ = ["Json", "b64decode", "b64encode", "dumps", "loads", "loads_canonical", "loads_unambiguous", "refuse_ambiguous", "text_at"]
+__all__ = [
+    "Json",
+    "b64decode",
+    "b64encode",
+    "dumps",
+    "dumps_unambiguous",
+    "loads",
+    "loads_canonical",
+    "loads_unambiguous",
+    "refuse_ambiguous",
+    "text_at",
+]
 
 MAX_DEPTH: Final = 32
 MAX_INTEGER: Final = 2**53 - 1
@@ -35,6 +46,15 @@ _SURROGATE: Final = re.compile("[\ud800-\udfff]")
 def dumps(value: Json) -> bytes:
     """Return the JCS bytes of ``value`` (RFC 8785); `RecordError` where it has none."""
     return plain.spelled(value) or slow_dumps(value)
+
+
+def dumps_unambiguous(value: Json, where: str) -> bytes:
+    """Return the JCS bytes of a value that holds nothing ambiguous: `refuse_ambiguous` and `dumps` in one."""
+    data = plain.spelled(value)
+    if data is None:
+        refuse_ambiguous(value, where)
+        data = slow_dumps(value)
+    return data
 
 
 def slow_dumps(value: Json) -> bytes:

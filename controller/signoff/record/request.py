@@ -20,7 +20,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
-from signoff.record.canonical import Json, b64decode, dumps, loads, refuse_ambiguous
+from signoff.record.canonical import Json, b64decode, dumps, dumps_unambiguous, loads
 from signoff.record.values import (
     Base64,
     Closed,
@@ -45,6 +45,7 @@ GROUP: Final = "signoff.dev"
 KIND: Final = "ModelPromotion"
 MAX_SPEC: Final = 96 * 1024
 UNFILLED: Final = "FILL-IN: "
+_UNFILLED: Final = UNFILLED.encode()
 MAX_INLINE_EXPLANATION: Final = 32 * 1024
 
 _ID_DOMAIN: Final = b"signoff id/v1\x00"
@@ -253,9 +254,9 @@ def request_id(value: Mapping[str, Json]) -> RequestId:
 
 def read_spec(spec: Json, where: str = "spec") -> Spec:
     """Return a manifest's spec, checked; `RecordError` names the first field that is wrong and what to do."""
-    refuse_ambiguous(spec, where)
-    data = dumps(spec)
-    _refuse_unfilled(spec, where)
+    data = dumps_unambiguous(spec, where)
+    if _UNFILLED in data:
+        _refuse_unfilled(spec, where)
     if len(data) > MAX_SPEC:
         raise RecordError(f"{len(data)} bytes are more than {MAX_SPEC}", where=where, mend="keep long documents out of the manifest")
     return parse(Spec, data, where)
