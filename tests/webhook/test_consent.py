@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import httpx
@@ -49,3 +51,23 @@ def test_keys_for_signatures_are_taken_and_others_left(provider: Any) -> None:
     others: list[Any] = [{**KEY, "use": "enc"}, {**KEY, "use": ["sig"]}, "key"]
     provider(json.dumps({"keys": [*others, *[KEY] * (MAX_KEYS + 1)]}).encode())
     assert list(fetched(SETTINGS)) == [KEY] * MAX_KEYS
+
+
+def test_who_presses_first_waits_for_no_module_to_be_loaded() -> None:
+    """A press took a second where the process had judged no proof before."""
+    told = """
+import sys
+from signoff.webhook import consent, decisions, serve
+before = set(sys.modules)
+consent.make_ready()
+ready = set(sys.modules)
+import ssl, httpx
+from joserfc import jws
+from joserfc.jwk import ECKey, OKPKey, RSAKey
+with httpx.Client(verify=ssl.create_default_context()):
+    pass
+print(len(ready - before), sorted(set(sys.modules) - ready))
+"""
+    loaded, late = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60).stdout.split(" ", 1)
+    assert int(loaded) > 20, "without a provider none of this is loaded"
+    assert late.strip() == "[]"

@@ -244,6 +244,13 @@ def _whose(providers: Providers, sender: Resolved, login: Login) -> Resolved:
     return sender
 
 
+def make_ready() -> None:
+    """Load what it takes to judge a proof: half a second, for which the first who presses would wait."""
+    import httpcore  # noqa: F401, PLC0415 - where no provider is configured the process does without all of this
+    import httpx  # noqa: F401, PLC0415
+    from joserfc import errors, jwk, jws  # noqa: F401, PLC0415
+
+
 def fetched(settings: IdentityProviderSettings) -> Keys:
     """Return a provider's keys from its ``jwks_uri`` (RFC 7517, section 5); `OutOfReach` where it does not say (rule 5)."""
     import ssl  # noqa: PLC0415 - where no provider is configured the process does without all of this

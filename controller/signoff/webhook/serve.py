@@ -37,7 +37,7 @@ from signoff.start import serve_from_here, signer
 from signoff.verify.reader import Reader
 from signoff.webhook.apps import Readiness, door_app, gate_app
 from signoff.webhook.cluster import Cluster, api_client
-from signoff.webhook.consent import Providers, fetched
+from signoff.webhook.consent import Providers, fetched, make_ready
 from signoff.webhook.evidence import Noting
 from signoff.webhook.gate import Gate
 from signoff.webhook.keeper import Keeper
@@ -112,6 +112,8 @@ def _gate(config: WebhookConfig, reader: Reader, cluster: Cluster, kept: Kept | 
 
 
 def _witness(config: WebhookConfig, store: Store, reader: Reader, cluster: Cluster, revoked: Revoked) -> Witness:
+    if config.identityProviders:
+        make_ready()
     providers = Providers(config.identityProviders, config.portals, fetched)
     own = signer(config.sealKey or "", "seal", reader.trust, config.cluster)
     return Witness(
