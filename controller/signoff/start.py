@@ -1,4 +1,4 @@
-"""What every process does first: open the archive, read the active trust file by its digest, prove its rights; and the last thing."""
+"""What every process does first: open the archive, read the active trust file by its digest, prove its rights; and what it does last."""
 
 from __future__ import annotations
 

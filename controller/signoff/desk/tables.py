@@ -24,7 +24,8 @@ SEPARATOR: Final = "  "
 HOLDING: Final = "holding"
 """The class of a table that holds another."""
 
-_LAID_OUT: Final = "columns"
+_LAID_OUT: Final = "laid out"
+"""A tag that no document can write: a name holds no space (HTML standard, 13.2.5.8)."""
 _GROUPS: Final = frozenset({"thead", "tbody", "tfoot"})
 _CELLS: Final = frozenset({"td", "th"})
 # What the library writes on, as words of the line that it stands in.
