@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from builders import example_explanation
+from hypothesis import given
+from hypothesis import strategies as st
 
 from signoff.desk.confinement import confined
 
@@ -45,3 +49,35 @@ def test_confined(written: str, kept: str) -> None:
 def test_an_ordinary_document_stays_as_it_is() -> None:
     report = example_explanation().decode()
     assert confined(report) == report
+
+
+_ELEMENTS = "iframe|frame|frameset|fencedframe|portal|webview|controlledframe|object|embed|applet|link|base|form|set|animate\\w*"
+_STATED = re.compile(rf"</?(?=(?i:{_ELEMENTS})[\s/>])|(?<![Xx]-)(?i:href)(?!\s*=\s*[\"']?#)|(?i:http-equiv)")
+"""What reaches, in one expression, which says of each place of a document whether anything reaches from there."""
+
+PARTS = st.sampled_from(
+    [
+        *(
+            "iframe",
+            "frame",
+            "FrameSet",
+            "portal",
+            "link",
+            "base",
+            "form",
+            "animate",
+            "animateMotion",
+            "<ſet ",
+            "</lİnk>",
+            "<lınk/",
+            "<set>",
+        ),
+        *("href", "HREF", "http-equiv", "HTTP-EQUİV", "http-equıv", "x-", "X-", "a", "h", "e", "İ", "ǰ", "é"),
+        *("<", "</", "/", ">", "=", "#", '"', "'", " ", "\n"),
+    ]
+)
+
+
+@given(st.lists(PARTS, max_size=12).map("".join))
+def test_looking_for_names_first_finds_what_looking_at_each_place_finds(written: str) -> None:
+    assert confined(written) == _STATED.sub(lambda found: f"{found[0]}x-" if found[0].startswith("<") else f"x-{found[0]}", written)

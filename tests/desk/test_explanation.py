@@ -6,7 +6,10 @@ import time
 
 import pytest
 from builders import example_explanation, explained
+from hypothesis import given
+from hypothesis import strategies as st
 
+from signoff.desk import legible as legible_module
 from signoff.desk.errors import DeskError
 from signoff.desk.explanation import MAX_EXPLANATION, text_of
 from signoff.desk.legible import columns, legible, wrapped
@@ -138,6 +141,18 @@ def test_nothing_acts_on_a_terminal(case: str, media_type: str) -> None:
 def test_what_acts_is_spelt_out() -> None:
     assert legible("a\x1b[31m\u202eb\r\nc\td") == "a[U+001B][31m[U+202E]b\nc\td"
     assert legible("नमस्ते می‌خواهم 日本語 ñ e\u0301 👩‍🔬") == "नमस्ते می‌خواهم 日本語 ñ e\u0301 👩‍🔬"
+
+
+def test_no_character_that_acts_passes() -> None:
+    acting = [one for one in map(chr, range(0x110000)) if legible_module._ACTING.match(one)]
+    assert len(acting) > 70_000
+    assert [one for one in acting if legible(f"a line\n{one} é") != f"a line\n[U+{ord(one):04X}] é"] == []
+
+
+@given(st.text(st.one_of(st.characters(), st.sampled_from("\x00\x1b\x7f\x85\xad\u200b\u202e\ufeff\ud800\uffff\t\n ")), max_size=8))
+def test_each_character_that_acts_is_spelt_out_wherever_it_stands(text: str) -> None:
+    whole = f"a line\n{text}another"
+    assert legible(whole) == "".join(map(legible, whole.replace("\r\n", "\n")))
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from xml.etree.ElementTree import TreeBuilder
 
 import pytest
 from hypothesis import given
@@ -14,20 +15,35 @@ from signoff.desk import explanation, tables
 from signoff.desk.explanation import text_of
 
 
+class NoWords(tables.Words):
+    """Says of every table that it holds more than words, so that the library gets it."""
+
+    def start(self, tag: str) -> bool:  # noqa: ARG002 - the interface
+        return False
+
+    def data(self, said: str) -> bool:  # noqa: ARG002
+        return False
+
+    def put(self, tree: TreeBuilder) -> None:
+        """Write a table in which nothing stood."""
+        tree.start("table", {})
+        tree.end("table")
+
+
 @pytest.fixture
 def as_the_library(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
     """Gives what becomes of markup where no table is laid out here."""
 
     def text(markup: str) -> str:
         with monkeypatch.context() as patched:
-            patched.setattr(tables, "_words", lambda _: None)
+            patched.setattr(explanation, "Words", NoWords)
             return text_of(markup)
 
     return text
 
 
 def cells(count: int) -> str:
-    return "".join(f"<tr><th>row {number}<td>{number / 7:.4f}<td><b>{number}</b> %" for number in range(count))
+    return "".join(f"<tr><th>row {number}<td>{number / 7:.4f} <img alt=plot><td><b>{number}</b> %" for number in range(count))
 
 
 AS_IT_STANDS = {
@@ -48,6 +64,12 @@ AS_IT_STANDS = {
     "a quotation within": "<table><tr><td><q>a</q><td>c</table>",
     "a picture within": "<table><tr><td><img alt='a plot'><td>c</table>",
     "a table within": "<table><tr><td>a<table><tr><td>b<td>c</table><td>d</table>",
+    "pictures within": "<table><tr><td><img alt=a>b<img><td>c<tr><td><b><img alt=d></b><td>e</table>",
+    "a picture between": "<table><tr><img alt=a><td>c</table>",
+    "a paragraph in a row": "<table><tr><p>a</p><td>b</table>",
+    "groups in a group": "<table><tbody><thead><tr><td>a</thead><tr><td>b</tbody><tr><td>c</table>",
+    "never shown": "<template><table><tr><td>a</table></template>b<table><tr><td><script>c</script>d<td>e</table>",
+    "in a drawing": "<svg><title>t</title><table><tr><td>a</table></svg>b",
     "an entity": "<table><tr><td>a &amp; b<td>&amp;lt;<tr><td>&amp;#10;<td>c</table>",
     "in a list": "<ul><li>a<table><tr><td>b<td>c<tr><td>d<td>e</table>f<li>g</ul>",
     "in a paragraph of others": "x<span>y<table><tr><td>b<td>c</table>z</span><p>w",
@@ -96,7 +118,7 @@ AROUND = st.sampled_from(
 def test_so_it_is_of_whatever_table(parts: list[tuple[str, str]]) -> None:
     markup = "".join(around.replace("{}", table) for around, table in parts)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(tables, "_words", lambda _: None)
+        patched.setattr(explanation, "Words", NoWords)
         library = text_of(markup)
     assert text_of(markup) == library
 

@@ -25,7 +25,7 @@ from lxml import etree  # type: ignore[import-untyped]
 from signoff.desk.content import Document
 from signoff.desk.errors import DeskError
 from signoff.desk.legible import legible
-from signoff.desk.tables import HANDLERS, HOLDING, SEPARATOR, lay_out
+from signoff.desk.tables import HANDLERS, HOLDING, SEPARATOR, Words, lay_out
 from signoff.record.freeze import Explanation
 from signoff.record.values import sha256
 
@@ -95,8 +95,15 @@ def _lines(text: str) -> str:
     return "\n".join(kept).strip("\n")
 
 
+_Event = str | tuple[str, Mapping[str, str] | None]
+"""What the parser says: text; or an element's tag with its attributes at its start, with None at its end."""
+
+
 class _Reader:
-    """Builds the tree of what is written, from the parser's events: no attributes, no code, pictures by name (rules 3 and 4)."""
+    """Builds the tree of what is written, from the parser's events: no attributes, no code, pictures by name (rules 3 and 4).
+
+    The words of a table are gathered as long as it holds nothing else. Once it does, what was gathered is read again, into the tree.
+    """
 
     def __init__(self) -> None:
         self._tree = TreeBuilder()
@@ -106,6 +113,8 @@ class _Reader:
         self._picture: list[str] | None = None
         self._tables: list[Element] = []
         self._count = 0
+        self._words: Words | None = None
+        self._gathered: list[_Event] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._count += 1
@@ -114,6 +123,56 @@ class _Reader:
         self._open.append(tag)
         if len(self._open) > MAX_DEPTH:
             raise DeskError(f"the HTML nests more than {MAX_DEPTH} elements deep", _WHERE, "simplify the document")
+        if self._words is not None:
+            self._gathered.append((tag, attributes))
+            if not (self._words.data(_picture_of(attributes)) if tag == "img" else self._words.start(tag)):
+                self._read_again()
+        elif tag == "table" and not self._unseen and self._picture is None:
+            self._words, self._gathered = Words(), [(tag, attributes)]
+        else:
+            self._begin(tag, attributes)
+
+    def end(self, tag: str) -> None:  # noqa: ARG002 - the parser's interface; what ends is what was opened last
+        if not self._open:
+            return
+        opened = self._open.pop()
+        if self._words is None:
+            self._finish(opened)
+        elif opened == "table":
+            self._words.put(self._tree)
+            self._words = None
+            self._hold()
+        else:
+            self._gathered.append((opened, None))
+            if opened != "img":
+                self._words.end()
+
+    def data(self, data: str) -> None:
+        if self._words is None:
+            self._say(data)
+            return
+        self._gathered.append(data)
+        if not self._words.data(data):
+            self._read_again()
+
+    def comment(self, text: str) -> None:
+        """Comments are not shown."""
+
+    def close(self) -> Element:
+        self._tree.end("body")
+        return self._tree.close()
+
+    def _read_again(self) -> None:
+        self._words = None
+        for event in self._gathered:
+            if isinstance(event, str):
+                self._say(event)
+            elif event[1] is None:
+                self._finish(event[0])
+            else:
+                self._begin(event[0], event[1])
+
+    def _begin(self, tag: str, attributes: Mapping[str, str]) -> None:
         if self._picture is not None:
             return
         if tag == "svg" and not self._unseen:
@@ -125,21 +184,22 @@ class _Reader:
 
     def _show(self, tag: str, attributes: Mapping[str, str]) -> None:
         if tag == "img":
-            self._tree.data(_picture(attributes.get("alt", "")))
+            self._tree.data(_picture_of(attributes))
             return
         nested = tag in {"ul", "ol"} and sum(name in {"ul", "ol"} for name in self._open) > LIST_DEPTH
         element = self._tree.start("div" if nested or tag in {"html", "body"} else tag, {})
         if tag in _HEADINGS:
             self._tree.data("# ")
         if tag == "table":
-            if self._tables:
-                self._tables[-1].set("class", HOLDING)
+            self._hold()
             self._tables.append(element)
 
-    def end(self, tag: str) -> None:  # noqa: ARG002 - the parser's interface; what ends is what was opened last
-        if not self._open:
-            return
-        opened = self._open.pop()
+    def _hold(self) -> None:
+        """Mark the table that holds the one at hand, if one does."""
+        if self._tables:
+            self._tables[-1].set("class", HOLDING)
+
+    def _finish(self, opened: str) -> None:
         if self._picture is not None:
             if opened == "svg" and "svg" not in self._open:
                 words, self._picture = self._picture, None
@@ -153,7 +213,7 @@ class _Reader:
             if element.tag == "table":
                 self._tables.pop()
 
-    def data(self, data: str) -> None:
+    def _say(self, data: str) -> None:
         if self._picture is not None:
             # Of a drawing, its own title and description speak; the labels of axes make no sentence.
             if self._open[-1] in {"title", "desc"}:
@@ -161,12 +221,9 @@ class _Reader:
         elif not self._unseen:
             self._tree.data(data)
 
-    def comment(self, text: str) -> None:
-        """Comments are not shown."""
 
-    def close(self) -> Element:
-        self._tree.end("body")
-        return self._tree.close()
+def _picture_of(attributes: Mapping[str, str]) -> str:
+    return _picture(attributes.get("alt", ""))
 
 
 def _picture(words: str) -> str:

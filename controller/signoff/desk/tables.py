@@ -8,9 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import zip_longest
 from typing import Final, TypeVar
-from xml.etree.ElementTree import Element, SubElement
+from xml.etree.ElementTree import Element, TreeBuilder
 
 from inscriptis.html_properties import Display
 from inscriptis.model.html_document_state import HtmlDocumentState
@@ -32,18 +33,74 @@ _CELLS: Final = frozenset({"td", "th"})
 _INLINE: Final = frozenset({"a", "abbr", "b", "code", "em", "i", "kbd", "mark", "samp", "small", "span", "strong", "sub", "sup", "u"})
 
 _T = TypeVar("_T")
-_Words = list[list[tuple[str, int]]]
-"""The words of each cell of each row, and how many columns the cell takes at most."""
+
+
+class Words:
+    """The words of a table, gathered from the parser's events (rule 2). What takes an event says whether it still holds nothing but words,
+    in cells, in rows.
+    """
+
+    def __init__(self) -> None:
+        self._rows: list[list[str]] = []
+        self._widths: list[list[int]] = []
+        self._in_row = False
+        self._cell: list[str] | None = None
+        self._inside = self._depth = 0
+
+    def start(self, tag: str) -> bool:
+        """Take the start of an element."""
+        if self._cell is not None:
+            self._inside += 1
+            self._depth += 1
+            return tag in _INLINE
+        if self._in_row:
+            self._cell, self._inside = [], 0
+            return tag in _CELLS
+        if tag == "tr":
+            self._in_row = True
+            self._rows.append([])
+            self._widths.append([])
+            return True
+        return tag in _GROUPS
+
+    def data(self, said: str) -> bool:
+        """Take what is said."""
+        if self._cell is None:
+            return said.isspace()
+        self._cell.append(said)
+        # The library reads entities once more, so that the end of a line may come out of one.
+        return "&" not in said
+
+    def end(self) -> None:
+        """Take the end of what was started last."""
+        if self._depth:
+            self._depth -= 1
+        elif self._cell is not None:
+            said = " ".join("".join(self._cell).split())
+            self._rows[-1].append(said)
+            self._widths[-1].append(_width(said, self._inside))
+            self._cell = None
+        else:
+            self._in_row = False
+
+    def put(self, tree: TreeBuilder) -> None:
+        """Write the table, which has ended, into a tree as it is to be read: its text, or row by row."""
+        if _fits(self._widths):
+            tree.start(_LAID_OUT, {"text": _columns(self._rows)})
+            tree.end(_LAID_OUT)
+            return
+        tree.start("div", {})
+        for row in self._rows:
+            tree.start("div", {})
+            tree.data(" | ".join(row))
+            tree.end("div")
+        tree.end("div")
 
 
 def lay_out(root: Element) -> None:
-    """Make every table of a tree one that the library writes well: laid out already, row by row, or as it is."""
+    """Make every table that is left in a tree one that the library writes well: row by row, or as it is."""
     for table in list(root.iter("table")):
-        holds_another = table.get("class") == HOLDING
-        words = None if holds_another else _words(table)
-        if words is not None:
-            _lay_out(table, words)
-        elif holds_another or not _fits([[_width(cell, _said(cell)) for cell in row] for row in _rows(table)]):
+        if table.get("class") == HOLDING or not _fits([[_width_of(cell) for cell in row] for row in _rows(table)]):
             _write_out(table)
 
 
@@ -59,73 +116,18 @@ def _put(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
 HANDLERS: Final = CustomHtmlTagHandlerMapping(start_tag_mapping={_LAID_OUT: _put}, end_tag_mapping={})
 
 
-def _lay_out(table: Element, words: _Words) -> None:
-    after = table.tail
-    table.clear()
-    table.tail = after
-    if _fits([[width for _, width in row] for row in words]):
-        table.tag = _LAID_OUT
-        table.set("text", _columns([[said for said, _ in row] for row in words]))
-        return
-    table.tag = "div"
-    for row in words:
-        SubElement(table, "div").text = " | ".join(said for said, _ in row)
-
-
 def _columns(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in _transposed(rows)]
     return "".join(SEPARATOR.join(map(str.ljust, row, widths)) + "\n" for row in rows) or "\n"
 
 
-def _words(table: Element) -> _Words | None:
-    """Return what a table says where it holds nothing but words, in cells, in rows (rule 2); otherwise None."""
-    found: _Words = []
-    for row in _bare_rows(table):
-        if row is None or _speaks(row.text):
-            return None
-        cells = []
-        for cell in row:
-            text = cell.text or ""
-            if len(cell):
-                if any(inner.tag not in _INLINE for inner in cell.iter() if inner is not cell):
-                    return None
-                text = "".join(cell.itertext())
-            # The library reads entities once more, so that the end of a line may come out of one.
-            if cell.tag not in _CELLS or _speaks(cell.tail) or "&" in text:
-                return None
-            said = " ".join(text.split())
-            cells.append((said, _width(cell, said)))
-        found.append(cells)
-    return found
+def _width_of(cell: Element) -> int:
+    return _width(" ".join("".join(cell.itertext()).split()), sum(1 for _ in cell.iter()) - 1)
 
 
-def _bare_rows(table: Element) -> Iterator[Element | None]:
-    """Yield the rows; None where something else is said or stands in between."""
-    if _speaks(table.text):
-        yield None
-    for child in table:
-        if _speaks(child.tail):
-            yield None
-        if child.tag == "tr":
-            yield child
-        elif child.tag in _GROUPS and not _speaks(child.text):
-            for row in child:
-                yield row if row.tag == "tr" and not _speaks(row.tail) else None
-        else:
-            yield None
-
-
-def _speaks(text: str | None) -> bool:
-    return text is not None and not text.isspace() and text != ""
-
-
-def _said(cell: Element) -> str:
-    return " ".join("".join(cell.itertext()).split())
-
-
-def _width(cell: Element, said: str) -> int:
-    # Each element inside may indent or mark what follows it.
-    return columns(said) + len(SEPARATOR) + (4 * (sum(1 for _ in cell.iter()) - 1) if len(cell) else 0)
+def _width(said: str, inside: int) -> int:
+    """Return how many columns a cell takes at most: each element inside may indent or mark what follows it."""
+    return columns(said) + len(SEPARATOR) + 4 * inside
 
 
 def _fits(rows: list[list[int]]) -> bool:
@@ -133,15 +135,9 @@ def _fits(rows: list[list[int]]) -> bool:
     return len(rows) <= ROWS and sum(map(max, _transposed(rows))) <= WIDTH
 
 
-def _transposed(rows: list[list[_T]]) -> list[list[_T]]:
+def _transposed(rows: Iterable[Iterable[_T]]) -> list[list[_T]]:
     """Return the columns of rows of which some may be shorter than others."""
-    found: list[list[_T]] = []
-    for row in rows:
-        while len(found) < len(row):
-            found.append([])
-        for column, cell in zip(found, row, strict=False):
-            column.append(cell)
-    return found
+    return [[cell for cell in column if cell is not None] for column in zip_longest(*rows)]
 
 
 def _own(table: Element) -> Iterator[Element]:
