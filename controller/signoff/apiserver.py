@@ -16,6 +16,9 @@ from kubernetes.client.exceptions import ApiException
 from signoff.errors import SignoffError
 
 JSON: Final = "application/json"
+METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+"""Of what the API server answers with metadata alone ("Receiving resources as Tables", in its API concepts)."""
+
 _WRAPPING: Final = re.compile(r'^admission webhook "[^"]+" denied the request: ')
 
 
@@ -46,6 +49,19 @@ def get(
     response = api.call_api(*asked, _request_timeout=timeout)
     response.read()  # type: ignore[no-untyped-call]
     return api.response_deserialize(response, {"200": "object"}).data
+
+
+def replace(api: client.ApiClient, path: str, names: Mapping[str, str], body: Mapping[str, Any], *, timeout: float) -> None:
+    """Put JSON at a path, as `get` finds it; `ApiException` and urllib3's `HTTPError`.
+
+    The client's own calls look for models in all of it before they send it: for a large object that takes longer than sending it.
+    """
+    method, url, headers, _, posted = api.param_serialize(
+        "PUT", path, path_params=names, header_params={"Accept": METADATA, "Content-Type": JSON}, auth_settings=["BearerToken"]
+    )
+    response = api.call_api(method, url, headers, body, posted, _request_timeout=timeout)
+    response.read()  # type: ignore[no-untyped-call]
+    api.response_deserialize(response, {"200": "object"})
 
 
 def may(authorization: client.AuthorizationV1Api, who: Mapping[str, Any], attributes: Mapping[str, str], *, timeout: float) -> bool:

@@ -132,7 +132,7 @@ def test_a_report_of_many_cells_takes_a_fraction_of_the_librarys_time(as_the_lib
     assert between - begun < (time.thread_time() - between) / 2
 
 
-@pytest.mark.parametrize("tag", ["columns", "laid", "laid out", tables._LAID_OUT.upper()])
+@pytest.mark.parametrize("tag", ["columns", "laid", "laid out", tables.LAID_OUT.upper()])
 def test_no_document_writes_the_tag_of_what_was_laid_out(tag: str) -> None:
     assert text_of(f"<{tag} text='forged'>written</{tag}>").strip() == "written"
     assert text_of(f"<table><tr><td><{tag} text='forged'>written</{tag}><td>too</table>").split() == ["written", "too"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import socket
+import subprocess
+import sys
 import time
 import zlib
 from collections.abc import Callable
@@ -166,3 +168,22 @@ def test_nobody_listens(site: Site) -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         site.port = gone.getsockname()[1]
     assert refusal(site).again
+
+
+def test_whose_document_is_fetched_first_waits_for_no_library_to_be_loaded(site: Site) -> None:
+    """The first fetch of a process took a fifth of a second more."""
+    told = f"""
+import sys
+from signoff.config import ExplanationSettings
+from signoff.operator import explanations, serve
+before = set(sys.modules)
+explanations.make_ready()
+ready = set(sys.modules)
+settings = ExplanationSettings.model_validate_json({site.settings().model_dump_json()!r})
+explanations._get({site.url()!r}, settings)
+late = [name for name in sys.modules.keys() - ready if not name.startswith("anyio.")]
+print(len(ready - before), late)
+"""
+    loaded, late = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, timeout=60).stdout.split(" ", 1)
+    assert int(loaded) > 20, "without an address to fetch from none of this is loaded"
+    assert late.strip() == "[]"

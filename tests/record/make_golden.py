@@ -31,7 +31,7 @@ from signoff.record.check import Check, check_bundle
 from signoff.record.correction import Correction, correction_id
 from signoff.record.freeze import claimed_comparison, freeze_bytes, read_freeze
 from signoff.record.keys import PemSigner, generate_pem
-from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, as_json, outcome_bytes
+from signoff.record.promotion import PROMOTION_TYPE, REJECTION_TYPE, SealedDecision, outcome_bytes
 from signoff.record.request import read_spec, request_id, request_value
 from signoff.record.seal import Delegation, Passkey, PasskeyKey, PublishedPolicy, Seal, Submission
 from signoff.record.values import parse, sha256
@@ -271,7 +271,7 @@ def vectors() -> Mapping[str, bytes]:
             "request": request,
             "cluster": "demo",
             "submissions": [{"principal": principal("ben"), "time": "2026-03-02T09:14:07Z", "bundle": b64encode(submission_file)}],
-            "comparison": as_json(claimed_comparison(read_spec(spec))),
+            "comparison": claimed_comparison(read_spec(spec)),
             "explanation": {"mediaType": "text/markdown", "size": 5, "digest": digest("# Why"), "origin": "configMap why, key why.md"},
             "datasets": spec["datasets"],
             "live": {"id": "cd" * 32, "event": digest("live event"), "version": "2.3.1", "digest": digest("incumbent")},

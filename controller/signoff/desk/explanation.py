@@ -20,12 +20,14 @@ from inscriptis.css_profiles import STRICT_CSS_PROFILE
 from inscriptis.html_properties import Display
 from inscriptis.model.config import ParserConfig
 from inscriptis.model.html_element import HtmlElement
+from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 from lxml import etree  # type: ignore[import-untyped]
 
 from signoff.desk.content import Document
 from signoff.desk.errors import DeskError
 from signoff.desk.legible import legible
-from signoff.desk.tables import HANDLERS, HOLDING, SEPARATOR, Words, lay_out
+from signoff.desk.prose import begin
+from signoff.desk.tables import HOLDING, LAID_OUT, SEPARATOR, Words, lay_out, put_laid_out
 from signoff.record.freeze import Explanation
 from signoff.record.values import sha256
 
@@ -50,6 +52,9 @@ _STYLE: Final = STRICT_CSS_PROFILE | {
     "caption": HtmlElement(display=Display.block),
     "head": HtmlElement(display=Display.block),
 }
+
+# No document writes on the body: what it calls so is shown as any other block.
+_HANDLERS: Final = CustomHtmlTagHandlerMapping(start_tag_mapping={"body": begin, LAID_OUT: put_laid_out}, end_tag_mapping={})
 
 
 def document_of(explanation: bytes, named: Explanation) -> Document:
@@ -80,7 +85,7 @@ def text_of(markup: str) -> str:
     lay_out(root)
     # The library writes into the style of the body which canvas is drawn on: each drawing, in whatever thread, has its own.
     style = _STYLE | {"body": copy(_STYLE["body"])}
-    config = ParserConfig(css=style, table_cell_separator=SEPARATOR, custom_html_tag_handler_mapping=HANDLERS)
+    config = ParserConfig(css=style, table_cell_separator=SEPARATOR, custom_html_tag_handler_mapping=_HANDLERS)
     text: str = Inscriptis(root, config).get_text()
     return text
 

@@ -128,7 +128,7 @@ def _shown(gathered: Gathered) -> Shown:
         "request": _request(gathered),
         "cluster": gathered.cluster,
         "submissions": [as_json(one) for one in gathered.submissions],
-        "comparison": as_json(claimed_comparison(spec)),
+        "comparison": claimed_comparison(spec),
         "explanation": as_json(_explanation(gathered)),
         "datasets": [as_json(one) for one in spec.datasets],
         "route": as_json(gathered.route),

@@ -15,7 +15,6 @@ from xml.etree.ElementTree import Element, TreeBuilder
 
 from inscriptis.html_properties import Display
 from inscriptis.model.html_document_state import HtmlDocumentState
-from inscriptis.model.tag import CustomHtmlTagHandlerMapping
 
 from signoff.desk.legible import columns
 
@@ -25,7 +24,7 @@ SEPARATOR: Final = "  "
 HOLDING: Final = "holding"
 """The class of a table that holds another."""
 
-_LAID_OUT: Final = "laid out"
+LAID_OUT: Final = "laid out"
 """A tag that no document can write: a name holds no space (HTML standard, 13.2.5.8)."""
 _GROUPS: Final = frozenset({"thead", "tbody", "tfoot"})
 _CELLS: Final = frozenset({"td", "th"})
@@ -86,8 +85,8 @@ class Words:
     def put(self, tree: TreeBuilder) -> None:
         """Write the table, which has ended, into a tree as it is to be read: its text, or row by row."""
         if _fits(self._widths):
-            tree.start(_LAID_OUT, {"text": _columns(self._rows)})
-            tree.end(_LAID_OUT)
+            tree.start(LAID_OUT, {"text": _columns(self._rows)})
+            tree.end(LAID_OUT)
             return
         tree.start("div", {})
         for row in self._rows:
@@ -104,7 +103,7 @@ def lay_out(root: Element) -> None:
             _write_out(table)
 
 
-def _put(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
+def put_laid_out(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
     """Write what was laid out into what holds the table, as the library does at a table's end (`table_end_handler`)."""
     container = state.tags[-2]
     container.write_verbatim_text(attributes["text"])
@@ -113,12 +112,11 @@ def _put(state: HtmlDocumentState, attributes: Mapping[str, str]) -> None:
         container.canvas.current_block.prefix.remove_last_prefix()
 
 
-HANDLERS: Final = CustomHtmlTagHandlerMapping(start_tag_mapping={_LAID_OUT: _put}, end_tag_mapping={})
-
-
 def _columns(rows: list[list[str]]) -> str:
     widths = [max(map(len, column)) for column in _transposed(rows)]
-    return "".join(SEPARATOR.join(map(str.ljust, row, widths)) + "\n" for row in rows) or "\n"
+    # By how many cells a row has: what it lacks at its end is not filled up.
+    forms = [SEPARATOR.join(f"%-{width}s" for width in widths[:cells]) + "\n" for cells in range(len(widths) + 1)]
+    return "".join(forms[len(row)] % tuple(row) for row in rows) or "\n"
 
 
 def _width_of(cell: Element) -> int:
@@ -135,9 +133,11 @@ def _fits(rows: list[list[int]]) -> bool:
     return len(rows) <= ROWS and sum(map(max, _transposed(rows))) <= WIDTH
 
 
-def _transposed(rows: Iterable[Iterable[_T]]) -> list[list[_T]]:
+def _transposed(rows: list[list[_T]]) -> Iterable[Iterable[_T]]:
     """Return the columns of rows of which some may be shorter than others."""
-    return [[cell for cell in column if cell is not None] for column in zip_longest(*rows)]
+    if len(set(map(len, rows))) == 1:
+        return zip(*rows, strict=True)
+    return ([cell for cell in column if cell is not None] for column in zip_longest(*rows))
 
 
 def _own(table: Element) -> Iterator[Element]:

@@ -12,6 +12,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 from urllib3.exceptions import HTTPError
 
+from signoff import apiserver
 from signoff.api import API_VERSION, GROUP, VERSION
 from signoff.errors import SignoffError
 from signoff.operator.explanations import CannotFetch
@@ -23,6 +24,7 @@ from signoff.running.objects import pods
 LOG: Final = logging.getLogger("signoff.operator")
 _TIMEOUT: Final = 10
 _NOTE: Final = 1000
+_STATUS: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/modelpromotions/{{name}}/status"
 
 Object = Mapping[str, Json]
 
@@ -50,6 +52,7 @@ class Cluster:
     """The operator's view of the API server. Each call blocks for at most a few seconds; safe to use from many threads."""
 
     def __init__(self, api: client.ApiClient) -> None:
+        self._api = api
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._events = client.EventsV1Api(api)
@@ -86,11 +89,9 @@ class Cluster:
     def set_status(self, promotion: Object, status: Object) -> None:
         """Replace the status, if the object is still the one that was read; otherwise `ClusterError`, and reconciling comes again."""
         metadata = cast("Mapping[str, str]", promotion["metadata"])
-        body = {**promotion, "status": status}
+        names = {"namespace": metadata["namespace"], "name": metadata["name"]}
         try:
-            self._custom.replace_namespaced_custom_object_status(
-                GROUP, VERSION, metadata["namespace"], "modelpromotions", metadata["name"], body, _request_timeout=_TIMEOUT
-            )
+            apiserver.replace(self._api, _STATUS, names, {**promotion, "status": status}, timeout=_TIMEOUT)
         except (ApiException, HTTPError) as error:
             if isinstance(error, ApiException) and error.status == 404:
                 return

@@ -15,8 +15,10 @@ Every error ends in "nothing promoted, nothing lost": a state that says what to 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from threading import Lock
 from typing import Final
 
@@ -58,6 +60,7 @@ AGAIN: Final = 300.0
 
 MAX_FREEZES: Final = 100
 _SHOWN: Final = 3
+_AT_ONCE: Final = 3
 _ONE_AT_A_TIME: Final = Lock()
 
 
@@ -178,8 +181,11 @@ def _freeze(operator: Operator, asked: _Asked, derived: Route, live: _Live) -> t
             approved=live.approved,
         )
     )
-    for content in (fetched.content, *_reports(operator, asked), *(one.content for one in frozen.renditions)):
-        write_blob(operator.store, content)
+    reports = tuple(_reports(operator, asked))
+    drawn = (one.content for one in frozen.renditions)
+    with ThreadPoolExecutor(_AT_ONCE) as writing:
+        # All of them are there before the freeze that names them; in which order they come does not matter.
+        list(writing.map(partial(write_blob, operator.store), (fetched.content, *drawn, *reports)))
     create_or_same(operator.store, layout.freeze(asked.id, frozen.digest), frozen.payload)
     return frozen.freeze, frozen.digest
 

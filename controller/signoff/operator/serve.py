@@ -7,6 +7,7 @@ from signoff.config import OperatorConfig
 from signoff.metrics.listener import serve_metrics
 from signoff.operator.audit import Auditor
 from signoff.operator.cluster import Cluster, MeteredApi
+from signoff.operator.explanations import make_ready
 from signoff.operator.metrics import OperatorMetrics
 from signoff.operator.reconcile import Operator
 from signoff.operator.run import now, registry
@@ -32,5 +33,7 @@ def run(config: OperatorConfig) -> None:
     serve_metrics(metrics.registry, config.metrics)
     auditor = None if config.audit is None else Auditor(config.cluster, api, reader, config.audit, now, metrics.audit)
     handlers = registry(operator, float(config.resyncSeconds), auditor)
+    if config.explanations.sources:
+        make_ready()
     serve_from_here()
     watching.watch(handlers, config.kubeconfig, config.liveness)

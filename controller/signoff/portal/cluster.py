@@ -28,8 +28,6 @@ _FRESH: Final = 10.0
 _MOST: Final = 10_000
 
 _PROMOTION: Final = f"/apis/{GROUP}/{VERSION}/namespaces/{{namespace}}/modelpromotions/{{name}}"
-_METADATA: Final = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
-"""Of what the API server sends metadata alone ("Receiving resources as Tables", in its API concepts)."""
 
 Object = Mapping[str, Json]
 Version = tuple[str, str]
@@ -103,7 +101,7 @@ class Cluster:
 
     def version(self, namespace: str, name: str) -> Version | None:
         """Return which version of a ModelPromotion there is, without its content; raises as `promotion`."""
-        return version_of(cast("Object", self._one(namespace, name, _METADATA)))
+        return version_of(cast("Object", self._one(namespace, name, apiserver.METADATA)))
 
     def _one(self, namespace: str, name: str, accept: str) -> Any:
         # From the API server's memory ("resourceVersion=0"), in a sixth of the time of a read through etcd. It may lag by a moment: what a

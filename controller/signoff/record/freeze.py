@@ -244,19 +244,19 @@ class Freeze(Shown):
         return Shown.model_construct(**{name: getattr(self, name) for name in Shown.model_fields})
 
 
-def claimed_comparison(spec: Spec) -> Comparison:
-    """Return the comparison as the requester claims it, each figure marked so (rule 3)."""
-    claimed = spec.comparison
+def claimed_comparison(spec: Spec) -> dict[str, Json]:
+    """Return a `Comparison`, as JSON: what the requester claims, each figure marked so (rule 3)."""
+    claimed, challengers = spec.comparison, spec.comparison.challengers or ()
 
-    def entry(one: ClaimedEntry) -> ComparisonEntry:
-        figures = tuple(Figure(name=metric.name, value=metric.value, source="claimed") for metric in one.metrics)
-        return ComparisonEntry(name=one.name or spec.model.name, version=one.version, digest=one.digest, metrics=figures)
+    def entry(one: ClaimedEntry) -> Json:
+        figures: list[Json] = [{"name": metric.name, "value": metric.value, "source": "claimed"} for metric in one.metrics]
+        return {"name": one.name or spec.model.name, "version": one.version, "digest": one.digest, "metrics": figures}
 
-    return Comparison(
-        candidate=entry(claimed.candidate),
-        incumbent=entry(claimed.incumbent) if claimed.incumbent is not None else None,
-        challengers=tuple(entry(one) for one in claimed.challengers or ()),
-    )
+    return {
+        "candidate": entry(claimed.candidate),
+        **({"incumbent": entry(claimed.incumbent)} if claimed.incumbent is not None else {}),
+        "challengers": [entry(one) for one in challengers],
+    }
 
 
 def last_approved(freeze: Freeze, digest: Digest) -> LastApproved:
