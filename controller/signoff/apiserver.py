@@ -54,7 +54,7 @@ def get(
 def replace(api: client.ApiClient, path: str, names: Mapping[str, str], body: Mapping[str, Any], *, timeout: float) -> None:
     """Put JSON at a path, as `get` finds it; `ApiException` and urllib3's `HTTPError`.
 
-    The client's own calls look for models in all of it before they send it: for a large object that takes longer than sending it.
+    The client's own calls look for models in all of it before they send it, which plain JSON has no need of.
     """
     method, url, headers, _, posted = api.param_serialize(
         "PUT", path, path_params=names, header_params={"Accept": METADATA, "Content-Type": JSON}, auth_settings=["BearerToken"]

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Final
 
-# What reaches, by its first letters: these sort out nearly every tag of a report before it is held to twelve names.
+# What reaches, by its first letters: these sort out nearly every tag of a report before it is held to the names.
 _ELEMENT: Final = re.compile(
     "</?(?=[AaBbCcEeFfIiLlOoPpSsWw\u0130\u0131\u017f])"
     r"(?=(?i:iframe|frame|frameset|fencedframe|portal|webview|controlledframe|object|embed|applet|link|base|form|set|animate\w*)[\s/>])"

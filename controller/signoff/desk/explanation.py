@@ -100,7 +100,7 @@ def _lines(text: str) -> str:
     return "\n".join(kept).strip("\n")
 
 
-_Event = str | tuple[str, Mapping[str, str] | None]
+_ParserEvent = str | tuple[str, Mapping[str, str] | None]
 """What the parser says: text; or an element's tag with its attributes at its start, with None at its end."""
 
 
@@ -119,7 +119,7 @@ class _Reader:
         self._tables: list[Element] = []
         self._count = 0
         self._words: Words | None = None
-        self._gathered: list[_Event] = []
+        self._gathered: list[_ParserEvent] = []
 
     def start(self, tag: str, attributes: Mapping[str, str]) -> None:
         self._count += 1
