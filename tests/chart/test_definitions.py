@@ -10,6 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from signoff import apiserver
+from signoff.operator.cluster import Cluster as OperatorsCluster
+from signoff.operator.cluster import ClusterError as OperatorsClusterError
+from signoff.operator.cluster import MeteredApi
 from signoff.webhook.cluster import Cluster, ClusterError, api_client
 from tests.chart.rendering import CHART, ROOT
 
@@ -192,6 +196,24 @@ def test_a_new_promotion_is_not_ready(server: ControlPlane) -> None:
     create(server, manifest, "--validate=ignore")
     live = json.loads(server.kubectl("get", "mp", "fresh", "--namespace=definitions", "--output=json").stdout)
     assert live["status"] == {"observedGeneration": -1}
+
+
+@pytest.mark.cluster
+def test_the_operator_puts_a_status_on_what_it_read_and_on_nothing_else(server: ControlPlane) -> None:
+    api = MeteredApi(apiserver.settings(str(server.installer_kubeconfig())), lambda: None)
+    operators = OperatorsCluster(api)
+    create(server, {**CASES[0]["object"], "metadata": {"name": "told-of"}}, "--validate=ignore")
+    read = operators.promotion("definitions", "told-of")
+    assert read is not None
+    operators.set_status(read, {"observedGeneration": 1, "message": "wörtlich <&>"})
+    told = operators.promotion("definitions", "told-of")
+    assert told is not None
+    assert (told["status"], told["spec"]) == ({"observedGeneration": 1, "message": "wörtlich <&>"}, read["spec"])
+    with pytest.raises(OperatorsClusterError, match="answered 409 Conflict; it is tried again"):
+        operators.set_status(read, {"observedGeneration": 1, "message": "of what was read before"})
+    server.kubectl("delete", "mp", "told-of", "--namespace=definitions")
+    operators.set_status(told, {"observedGeneration": 1, "message": "of what is gone"})
+    assert operators.promotion("definitions", "told-of") is None
 
 
 @pytest.mark.cluster
